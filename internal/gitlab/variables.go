@@ -1,0 +1,142 @@
+package gitlab
+
+import (
+	"os"
+	"strings"
+)
+
+// Variable is a variable of the job as GitLab sent it, before expansion.
+type Variable struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Public bool   `json:"public"`
+	File   bool   `json:"file"`
+	Masked bool   `json:"masked"`
+	Raw    bool   `json:"raw"`
+}
+
+// Variables are the variables of a job. They belong to the job's author, save
+// those named by reserved.
+type Variables struct {
+	// expanded holds every value as GitLab Runner expanded it.
+	expanded map[string]string
+	// sent is the list of the job response, in GitLab's order: predefined
+	// variables come first, an author's override of one comes later.
+	sent []Variable
+	// tempDir is the folder of file variables.
+	tempDir string
+}
+
+// Get returns the expanded value of a variable, "" when it is not set. A file
+// variable gives the path of its file, as it does in a script.
+func (v Variables) Get(key string) string {
+	if v.isFile(key) {
+		return v.tempDir + "/" + key
+	}
+	return v.expanded[key]
+}
+
+// original returns the value that GitLab gave a predefined variable, whatever
+// the job's author set under the same name.
+func (v Variables) original(key string) string {
+	for _, variable := range v.sent {
+		if variable.Key == key {
+			return variable.Value
+		}
+	}
+	return v.expanded[key]
+}
+
+// authored reports whether a variable that only GitLab Runner itself sets came
+// with the job: then the value in the environment is the author's.
+func (v Variables) authored(key string) bool {
+	for _, variable := range v.sent {
+		if variable.Key == key {
+			return true
+		}
+	}
+	return false
+}
+
+func (v Variables) isFile(key string) bool {
+	file := false
+	for _, variable := range v.sent {
+		if variable.Key == key {
+			file = variable.File
+		}
+	}
+	return file
+}
+
+// maxExpansions bounds how deep variables may refer to variables.
+const maxExpansions = 10
+
+// Expand replaces $NAME and ${NAME} in s until nothing is left to replace, and
+// returns the names that are not set. GitLab Runner expands variables within
+// variables one level deep, so a value may still hold a reference.
+func (v Variables) Expand(s string) (expanded string, unset []string) {
+	seen := map[string]bool{}
+	for range maxExpansions {
+		if !strings.Contains(s, "$") {
+			break
+		}
+		s = os.Expand(s, func(name string) string {
+			if name == "$" { // "$$" is an escaped dollar sign
+				return name
+			}
+			if _, ok := v.expanded[name]; !ok && !seen[name] {
+				seen[name] = true
+				unset = append(unset, name)
+			}
+			return v.Get(name)
+		})
+	}
+	return s, unset
+}
+
+// ContainerEnv returns the "NAME=value" entries that a container of the job may
+// carry in its configuration, where everybody with access to the engine can
+// read them: public variables that neither are nor refer to a secret. The
+// job's scripts export every variable themselves.
+func (v Variables) ContainerEnv() []string {
+	public := map[string]string{}
+	var order []string
+	for _, variable := range v.sent {
+		if _, ok := public[variable.Key]; !ok {
+			order = append(order, variable.Key)
+		}
+		// The last of a name counts, with its own flags.
+		if variable.Public && !variable.Masked && !variable.File {
+			public[variable.Key] = variable.Value
+		} else {
+			public[variable.Key] = ""
+		}
+	}
+	for _, key := range runnerVariables {
+		if value, ok := v.expanded[key]; ok && !v.authored(key) {
+			public[key] = value
+			order = append(order, key)
+		}
+	}
+	lookup := func(name string) string { return public[name] }
+	var env []string
+	for _, key := range order {
+		value, ok := v.expanded[key]
+		if !ok || value == "" {
+			continue
+		}
+		// What expands to something else with public values alone refers to
+		// a secret.
+		if public[key] == value || os.Expand(public[key], lookup) == value {
+			env = append(env, key+"="+value)
+		}
+	}
+	return env
+}
+
+// runnerVariables are public and set by GitLab Runner, not by GitLab.
+var runnerVariables = []string{
+	"CI_BUILDS_DIR", "CI_PROJECT_DIR", "CI_CONCURRENT_ID", "CI_CONCURRENT_PROJECT_ID", "CI_SERVER",
+	"CI_JOB_TIMEOUT", "CI_RUNNER_SHORT_TOKEN", "CI_RUNNER_VERSION", "CI_RUNNER_REVISION",
+	"CI_RUNNER_EXECUTABLE_ARCH",
+}

@@ -1,0 +1,37 @@
+// Package registryauth holds what every source of registry credentials has in
+// common: the credential itself, the Keychain that finds one, and the ordered
+// chain of keychains.
+package registryauth
+
+import "time"
+
+// Secret is a string that must not be printed: every formatting verb shows
+// "[redacted]" in its place. Reveal gives the value, for the one place that
+// sends it.
+type Secret string
+
+const redacted = "[redacted]"
+
+// String hides the value from %s, %v and loggers.
+func (Secret) String() string { return redacted }
+
+// GoString hides the value from %#v.
+func (Secret) GoString() string { return redacted }
+
+// MarshalText hides the value from encoding/json and from loggers that use it.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Reveal returns the secret value.
+func (s Secret) Reveal() string { return string(s) }
+
+// Credential authenticates to one registry.
+type Credential struct {
+	Username string
+	Password Secret
+	// Source says where the credential came from, for the job log: it names
+	// no secret.
+	Source string
+	// Expires is when the registry stops to accept the credential; zero when
+	// that is not known.
+	Expires time.Time
+}

@@ -1,0 +1,98 @@
+// Package settings holds what the operator of a runner decides. Settings come
+// from the environment of the gitlab-runner process or from the file given by
+// --env-file, never from a job: the variables of a job arrive under another
+// prefix.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/joho/godotenv"
+	"github.com/kelseyhightower/envconfig"
+
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
+)
+
+// Prefix comes before the name of every setting, with an underscore.
+const Prefix = "ECR_EXECUTOR"
+
+// Settings are the operator's decisions. Where the docker executor has the same
+// setting under [runners.docker], name, default and meaning are the same.
+//
+// The fields take no `envconfig` tag: it would make envconfig read the name
+// without prefix as well (USER, say).
+type Settings struct {
+	Image       string `split_words:"true" desc:"Image of jobs that name none."`
+	HelperImage string `split_words:"true" desc:"Image for the stages around the script (sources, cache, artifacts): needs sh, git and gitlab-runner-helper. Default: GitLab's helper image of the runner's own version and architecture. May use variables of the job."`
+
+	PullPolicy          PullPolicies `split_words:"true" desc:"When to pull images of jobs that do not say: always, if-not-present, never; tried in order. Default: always."`
+	AllowedPullPolicies PullPolicies `split_words:"true" desc:"Pull policies that a job may ask for. Default: those of PULL_POLICY."`
+	AllowedImages       List         `split_words:"true" desc:"Globs of images that a job may use. Default: every image."`
+
+	DisableEntrypointOverwrite bool `split_words:"true" desc:"Ignore image:entrypoint of jobs."`
+
+	User            string `split_words:"true" desc:"User of the job container, over the job's and the image's own."`
+	Cpus            CPUs   `split_words:"true" desc:"Number of CPUs for the job container, such as 1.5."`
+	Memory          Bytes  `split_words:"true" desc:"Memory limit of the job container, such as 2g."`
+	ShmSize         Bytes  `split_words:"true" desc:"Size of /dev/shm in the job container, such as 256m."`
+	NetworkMtu      int    `split_words:"true" desc:"MTU of the job's network. Set it when the host's own is below 1500, as in many VPNs: Docker does not pass it on."`
+	ContainerLabels Pairs  `split_words:"true" desc:"More labels for every container."`
+
+	EcrHosts Pairs  `split_words:"true" desc:"Registries beside Amazon's that speak the ECR API, as host[:port]=region pairs: local emulators."`
+	StateDir string `split_words:"true" desc:"Folder for ECR tokens (mode 0700), shared by all jobs of this user. Default: /var/lib/gitlab-ecr-executor for root, else gitlab-ecr-executor in the user's cache folder."`
+
+	LogLevel  LogLevel  `split_words:"true" default:"info" desc:"How much the driver writes into the job log: debug, info, warning, error."`
+	LogFormat LogFormat `split_words:"true" default:"text" desc:"text, or json with a line per event."`
+}
+
+const remedy = "see docs/configuration.md for the names and values of all settings"
+
+// Load reads the settings from the environment of this process. A setting that
+// is unknown or malformed is an error that names it.
+func Load() (Settings, error) {
+	var s Settings
+	if err := envconfig.CheckDisallowed(Prefix, &s); err != nil {
+		return Settings{}, failure.System(fmt.Errorf("reading the settings: %w", err), remedy)
+	}
+	if err := envconfig.Process(Prefix, &s); err != nil {
+		var parse *envconfig.ParseError
+		if errors.As(err, &parse) {
+			err = fmt.Errorf("%s=%q: %w", parse.KeyName, parse.Value, parse.Err)
+		}
+		return Settings{}, failure.System(fmt.Errorf("reading the settings: %w", err), remedy)
+	}
+	if s.StateDir == "" {
+		s.StateDir = defaultStateDir()
+	}
+	return s, nil
+}
+
+// LoadFile puts the NAME=value lines of file into the environment of this
+// process, over what stands there: AWS_PROFILE and DOCKER_HOST work as well as
+// settings, so that two [[runners]] of one process can differ.
+func LoadFile(file string) error {
+	if err := godotenv.Overload(file); err != nil {
+		hint := "one NAME=value a line, # for comments"
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "check config_args, prepare_args, run_args and cleanup_args in config.toml"
+		}
+		return failure.System(fmt.Errorf("reading --env-file %s: %w", file, err), hint)
+	}
+	return nil
+}
+
+func defaultStateDir() string {
+	const name = "gitlab-ecr-executor"
+	if os.Geteuid() == 0 {
+		return filepath.Join("/var/lib", name)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "" // no home folder: works without a cache
+	}
+	return filepath.Join(cache, name)
+}
