@@ -1,0 +1,233 @@
+// Package plan turns a job and the operator's settings into a description of
+// everything that the job needs from the engine. It is pure: the same inputs
+// give the same plan in every stage, so the stages share no state but this.
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
+)
+
+// Directories in the containers of a job. They are siblings: the scripts reach
+// the cache by a relative path from the sources.
+const (
+	BuildsDir = "/builds"
+	CacheDir  = "/cache"
+)
+
+// Labels that every Docker object of a job carries.
+const (
+	labelPrefix = "gitlab-ecr-executor."
+	// LabelJob holds the key of the job: what cleanup removes.
+	LabelJob = labelPrefix + "job"
+	// LabelTimeout holds the job's timeout in seconds: what is much older was
+	// left by a crash.
+	LabelTimeout = labelPrefix + "timeout"
+)
+
+// Plan is all that a job needs from the engine.
+type Plan struct {
+	// Key identifies the job; the value of LabelJob.
+	Key     string
+	Network Network
+	// Helper runs the stages around the script: one container for all, which
+	// owns the job's network namespace.
+	Helper Container
+	// Build runs the scripts of the job's author in the job's image. It joins
+	// the network namespace of Helper.
+	Build Container
+}
+
+// Network is a bridge network of one job.
+type Network struct {
+	Name   string
+	MTU    int // 0: the engine's default
+	Labels map[string]string
+}
+
+// Image is a container image to have before a container can be created.
+type Image struct {
+	// Role says in the job log what the image is for: "job", "helper".
+	Role string
+	// Name is the full reference, with tag or digest.
+	Name string
+	// Platform is "os/arch[/variant]"; "" is the engine's own.
+	Platform string
+	// Policies are tried in order.
+	Policies settings.PullPolicies
+}
+
+// Container is a container to create.
+type Container struct {
+	Name       string
+	Image      Image
+	Hostname   string
+	Entrypoint []string // nil: the image's own
+	Command    []string
+	Env        []string // "NAME=value", nothing secret
+	User       string   // "": the image's own
+	OpenStdin  bool
+	// Network is the name of the network to join with Aliases; when it is
+	// empty the container shares the network namespace of container NetworkOf.
+	Network   string
+	Aliases   []string
+	NetworkOf string
+	Mounts    []Mount
+	NanoCPUs  int64
+	Memory    int64 // bytes
+	ShmSize   int64 // bytes
+	Labels    map[string]string
+}
+
+// Mount is a named volume in a container; the engine creates it when missing.
+type Mount struct {
+	Volume string
+	Target string
+	Labels map[string]string
+}
+
+// Key returns the key of a job: unique among all that one engine may see.
+func Key(id gitlab.Identity) string { return hash(id.Server, strconv.FormatInt(id.ID, 10)) }
+
+// hash returns 16 hexadecimal digits for a list of strings.
+func hash(parts ...string) string {
+	h := sha256.New()
+	for _, part := range parts {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// New plans a job. Its errors are build failures: they are about what the job
+// asks for.
+func New(job gitlab.Job, s settings.Settings) (Plan, error) {
+	buildImage, err := jobImage(job, s)
+	if err != nil {
+		return Plan{}, err
+	}
+	helperImage, err := helperImage(job, s)
+	if err != nil {
+		return Plan{}, err
+	}
+
+	key := Key(job.Identity)
+	name := fmt.Sprintf("gitlab-job-%d-%s", job.ID, key[:8])
+	labels := jobLabels(job, key)
+	containerLabels := withLabels(labels, s.ContainerLabels)
+	mounts := mounts(job, name, labels)
+
+	p := Plan{
+		Key:     key,
+		Network: Network{Name: name, MTU: s.NetworkMtu, Labels: labels},
+		Helper: Container{
+			Name:     name + "-helper",
+			Image:    helperImage,
+			Hostname: hostname(job),
+			Command:  []string{"sh", "-c", waitScript},
+			Env:      gitSafeDirectory("*"),
+			Network:  name,
+			Aliases:  []string{"build"},
+			Mounts:   mounts,
+			Labels:   containerLabels,
+		},
+		Build: Container{
+			Name:      name + "-build",
+			Image:     buildImage,
+			Command:   []string{"sh", "-c", shellScript},
+			Env:       append(job.Variables.ContainerEnv(), gitSafeDirectory(job.ProjectDir)...),
+			User:      user(job, s),
+			OpenStdin: true,
+			NetworkOf: name + "-helper",
+			Mounts:    mounts,
+			NanoCPUs:  int64(s.Cpus),
+			Memory:    int64(s.Memory),
+			ShmSize:   int64(s.ShmSize),
+			Labels:    containerLabels,
+		},
+	}
+	if !s.DisableEntrypointOverwrite {
+		p.Build.Entrypoint = job.Image.Entrypoint
+	}
+	return p, nil
+}
+
+func user(job gitlab.Job, s settings.Settings) string {
+	if s.User != "" {
+		return s.User
+	}
+	name, _ := job.Variables.Expand(string(job.Image.Options.Docker.User))
+	return name
+}
+
+// hostname follows the docker executor; it must be one label of RFC 1123.
+func hostname(job gitlab.Job) string {
+	name := fmt.Sprintf("runner-%s-project-%d-concurrent-%d", job.Runner, job.ProjectID, job.Slot)
+	clean := make([]byte, 0, len(name))
+	for _, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-':
+			clean = append(clean, c)
+		case c >= 'A' && c <= 'Z':
+			clean = append(clean, c-'A'+'a')
+		}
+	}
+	const maxLabel = 63
+	return string(clean[:min(len(clean), maxLabel)])
+}
+
+func jobLabels(job gitlab.Job, key string) map[string]string {
+	return map[string]string{
+		LabelJob:                     key,
+		LabelTimeout:                 strconv.Itoa(int(job.Timeout.Seconds())),
+		labelPrefix + "job.id":       strconv.FormatInt(job.ID, 10),
+		labelPrefix + "project.id":   strconv.FormatInt(job.ProjectID, 10),
+		labelPrefix + "project.path": job.ProjectPath,
+		labelPrefix + "pipeline.id":  strconv.FormatInt(job.PipelineID, 10),
+		labelPrefix + "runner":       job.Runner,
+	}
+}
+
+// withLabels adds the operator's labels; they cannot replace the driver's own.
+func withLabels(labels, more map[string]string) map[string]string {
+	all := make(map[string]string, len(labels)+len(more))
+	for k, v := range more {
+		all[k] = v
+	}
+	for k, v := range labels {
+		all[k] = v
+	}
+	return all
+}
+
+// mounts returns the volumes of a job. Jobs of the same runner, project and
+// slot share them one after the other; protected refs have their own, because
+// an unprotected job could plant something for them.
+func mounts(job gitlab.Job, jobName string, jobLabels map[string]string) []Mount {
+	slot := hash(job.Server, job.Runner, strconv.FormatInt(job.ProjectID, 10), strconv.Itoa(job.Slot))
+	if job.Protected {
+		slot += "-protected"
+	}
+	shared := map[string]string{
+		labelPrefix + "project.id":   strconv.FormatInt(job.ProjectID, 10),
+		labelPrefix + "project.path": job.ProjectPath,
+		labelPrefix + "runner":       job.Runner,
+		labelPrefix + "protected":    strconv.FormatBool(job.Protected),
+	}
+	builds := Mount{Volume: "gitlab-builds-" + slot, Target: BuildsDir, Labels: shared}
+	if !job.KeepSources {
+		builds = Mount{Volume: jobName + "-builds", Target: BuildsDir, Labels: jobLabels}
+	}
+	return []Mount{builds, {Volume: "gitlab-cache-" + slot, Target: CacheDir, Labels: shared}}
+}
+
+// gitSafeDirectory lets git work on a checkout that belongs to another user of
+// the container: the sources are the helper's, the script may run as anyone.
+// git reads this since 2.38; older ones as before.
+func gitSafeDirectory(dir string) []string {
+	return []string{"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=" + dir}
+}
