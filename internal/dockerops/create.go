@@ -1,0 +1,87 @@
+package dockerops
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/containerd/platforms"
+	"github.com/docker/docker/api/types/container"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
+)
+
+// CreateNetwork creates a job's network.
+func (e *Engine) CreateNetwork(ctx context.Context, n plan.Network) error {
+	if _, err := e.api.NetworkCreate(ctx, n.Name, networkOptions(n)); err != nil {
+		if strings.Contains(err.Error(), "could not find an available") {
+			return failure.System(fmt.Errorf("creating network %s: %w", n.Name, err),
+				"every job has a network: remove unused ones (docker network prune) or add default-address-pools to daemon.json")
+		}
+		return e.judge(fmt.Errorf("creating network %s: %w", n.Name, err))
+	}
+	return nil
+}
+
+// CreateContainer creates a container from image, a reference that EnsureImage
+// returned. One that has the name already is a leftover of an earlier try of
+// the same job: it is replaced.
+func (e *Engine) CreateContainer(ctx context.Context, c plan.Container, image string) error {
+	config, host, networking := containerConfig(c, image)
+	var platform *ocispec.Platform
+	if c.Image.Platform != "" {
+		parsed, err := platforms.Parse(c.Image.Platform)
+		if err != nil {
+			return failure.Build(fmt.Errorf("platform %q: %w", c.Image.Platform, err), "write it as linux/arm64")
+		}
+		platform = &parsed
+	}
+	create := func() error {
+		created, err := e.api.ContainerCreate(ctx, config, host, networking, platform, c.Name)
+		for _, warning := range created.Warnings {
+			e.log.Warnf("Docker on container %s: %s", c.Name, warning)
+		}
+		return err
+	}
+	err := create()
+	if errdefs.IsConflict(err) {
+		if err := e.removeContainer(ctx, c.Name); err != nil {
+			return fmt.Errorf("replacing container %s of an earlier try: %w", c.Name, err)
+		}
+		err = create()
+	}
+	if err != nil {
+		return e.judge(fmt.Errorf("creating container %s: %w", c.Name, err))
+	}
+	return nil
+}
+
+// StartContainer starts a container that runs by itself.
+func (e *Engine) StartContainer(ctx context.Context, c plan.Container) error {
+	if err := e.api.ContainerStart(ctx, c.Name, container.StartOptions{}); err != nil {
+		return e.judgeStart(err, c)
+	}
+	return nil
+}
+
+// judgeStart recognises an image that cannot run what it is asked to.
+func (e *Engine) judgeStart(err error, c plan.Container) error {
+	text := err.Error()
+	wrapped := fmt.Errorf("starting container %s from %s image %s: %w", c.Name, c.Image.Role, c.Image.Name, err)
+	switch {
+	case errdefs.IsNotFound(err) && strings.Contains(text, "No such container"):
+		return failure.System(wrapped, "the container is gone: was it removed while the job ran (docker system prune)?")
+	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory"):
+		return failure.Build(wrapped, "a job's image needs a shell (sh), and what its ENTRYPOINT names must exist: "+
+			"take an image with a shell, or override `entrypoint`")
+	case strings.Contains(text, "exec format error"):
+		return failure.Build(wrapped, "the image is for another architecture: set `docker: platform` of the image, or push one for this architecture")
+	case strings.Contains(text, "unable to find user"), strings.Contains(text, "no matching entries in passwd file"):
+		return failure.Build(wrapped, "the image has no such user: change `docker: user` of the image")
+	default:
+		return e.judge(wrapped)
+	}
+}

@@ -1,0 +1,158 @@
+package dockerops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/image"
+
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
+)
+
+// EnsureImage makes an image present by its pull policies, in order, and
+// returns the reference to create containers from. An image that is missing,
+// forbidden or not for the platform is a build failure.
+func (e *Engine) EnsureImage(ctx context.Context, want plan.Image) (string, error) {
+	var failures []error
+	for i, policy := range want.Policies {
+		if i > 0 {
+			e.log.Warnf("%s image %s: %v", want.Role, want.Name, failures[i-1])
+			e.log.Infof("Trying pull policy %q for %s image %s ...", policy, want.Role, want.Name)
+		}
+		ref, err := e.ensure(ctx, want, policy)
+		if err == nil {
+			return ref, nil
+		}
+		if ctx.Err() != nil {
+			return "", err
+		}
+		failures = append(failures, err)
+	}
+	// The last policy's verdict counts; the others have been shown.
+	return "", fmt.Errorf("%s image %s: %w", want.Role, want.Name, failures[len(failures)-1])
+}
+
+func (e *Engine) ensure(ctx context.Context, want plan.Image, policy settings.PullPolicy) (string, error) {
+	if policy != settings.PullAlways {
+		local, err := e.inspect(ctx, want)
+		switch {
+		case err == nil:
+			e.log.Infof("Using local %s image %s (%s, pull policy %s)", want.Role, want.Name, shortID(local), policy)
+			return createFrom(want, local), nil
+		case !errdefs.IsNotFound(err):
+			return "", e.judge(err)
+		case policy == settings.PullNever:
+			return "", failure.Build(errors.New("it is not on this runner's engine, and the pull policy is never"),
+				"pull it there first, or change `pull_policy`")
+		}
+	}
+	if err := e.pull(ctx, want); err != nil {
+		return "", err
+	}
+	pulled, err := e.inspect(ctx, want)
+	if err != nil {
+		return "", e.judge(fmt.Errorf("inspecting it after the pull: %w", err))
+	}
+	return createFrom(want, pulled), nil
+}
+
+// inspect returns the local image, or a not-found error when there is none for
+// the platform.
+func (e *Engine) inspect(ctx context.Context, want plan.Image) (image.InspectResponse, error) {
+	local, err := e.api.ImageInspect(ctx, want.Name)
+	if err != nil || want.Platform == "" {
+		return local, err
+	}
+	platform, err := platforms.Parse(want.Platform)
+	if err != nil {
+		return local, failure.Build(fmt.Errorf("platform %q: %w", want.Platform, err), "write it as linux/arm64")
+	}
+	has := platforms.Normalize(platforms.Platform{OS: local.Os, Architecture: local.Architecture, Variant: local.Variant})
+	if !platforms.Only(platform).Match(has) {
+		return local, fmt.Errorf("it is for %s: %w", platforms.Format(has), errdefs.ErrNotFound)
+	}
+	return local, nil
+}
+
+// createFrom pins what was inspected, so that a tag that moves in between does
+// not matter. With a platform the name must do: where one name has several
+// platforms, an ID stands for all of them.
+func createFrom(want plan.Image, local image.InspectResponse) string {
+	if want.Platform != "" {
+		return want.Name
+	}
+	return local.ID
+}
+
+func shortID(local image.InspectResponse) string {
+	const prefix, digits = len("sha256:"), 12
+	if len(local.ID) < prefix+digits {
+		return local.ID
+	}
+	return local.ID[prefix : prefix+digits]
+}
+
+// pull fetches an image; passing faults of network and registry are tried
+// again twice.
+func (e *Engine) pull(ctx context.Context, want plan.Image) error {
+	named, err := reference.ParseNormalizedNamed(want.Name)
+	if err != nil {
+		return failure.Build(err, "")
+	}
+	const tries = 3
+	pause := e.retryAfter
+	for try := 1; ; try++ {
+		err = e.pullOnce(ctx, named, want)
+		if err == nil || ctx.Err() != nil || try == tries || !isTransient(err) {
+			return err
+		}
+		e.log.Warnf("Pulling %s failed, trying again in %s (%d of %d): %v", want.Name, pause, try+1, tries, err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		pause *= 2
+	}
+}
+
+func (e *Engine) pullOnce(ctx context.Context, named reference.Named, want plan.Image) error {
+	cred, found, err := e.keychain.Resolve(ctx, named)
+	if err != nil {
+		return err
+	}
+	opts := image.PullOptions{Platform: want.Platform}
+	source := ""
+	if found {
+		source = cred.Source
+		e.log.Infof("Authenticating to %s with credentials from %s", reference.Domain(named), source)
+		if opts.RegistryAuth, err = encodeAuth(reference.Domain(named), cred); err != nil {
+			return err
+		}
+	}
+	forPlatform := ""
+	if want.Platform != "" {
+		forPlatform = " for " + want.Platform
+	}
+	e.log.Infof("Pulling %s image %s%s ...", want.Role, want.Name, forPlatform)
+
+	start := time.Now()
+	stream, err := e.api.ImagePull(ctx, want.Name, opts)
+	if err != nil {
+		return e.judgePull(err, named, source)
+	}
+	defer stream.Close()
+	progress := newProgress(want, e.log, start, e.progressEvery)
+	if err := progress.follow(ctx, stream); err != nil {
+		return e.judgePull(err, named, source)
+	}
+	progress.summarize(time.Now())
+	return nil
+}

@@ -1,0 +1,55 @@
+package dockerops
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// stopProcesses ends what a script started: TERM to every process, and KILL to
+// what is left when the grace is over. done is closed when the script's output
+// has ended. A container whose own process is the script (own) is stopped, not
+// removed: the next script finds its files.
+func (e *Engine) stopProcesses(name string, done <-chan struct{}, own bool) {
+	// The stage's own context has ended already.
+	ctx, cancel := context.WithTimeout(context.Background(), e.stopGrace+30*time.Second)
+	defer cancel()
+
+	e.log.Infof("Stopping the script, its processes have %s to end ...", e.stopGrace)
+	if err := e.signalAll(ctx, name, "TERM"); err != nil {
+		e.log.Debugf("Container %s: %v", name, err) // ended in between, most likely
+	}
+	grace := time.NewTimer(e.stopGrace)
+	defer grace.Stop()
+	select {
+	case <-done:
+		return
+	case <-grace.C:
+	}
+	var err error
+	if own {
+		err = e.api.ContainerKill(ctx, name, "KILL")
+	} else {
+		err = e.signalAll(ctx, name, "KILL")
+	}
+	if err != nil {
+		e.log.Warnf("Stopping the script in container %s: %v", name, err)
+	}
+}
+
+// signalAll sends a signal to every process of a container but its first: a
+// shell does not pass signals on to what it waits for.
+func (e *Engine) signalAll(ctx context.Context, name, signal string) error {
+	created, err := e.api.ContainerExecCreate(ctx, name, container.ExecOptions{
+		User: "0", Cmd: []string{"sh", "-c", "kill -" + signal + " -1"},
+	})
+	if err == nil {
+		err = e.api.ContainerExecStart(ctx, created.ID, container.ExecStartOptions{Detach: true})
+	}
+	if err != nil {
+		return fmt.Errorf("sending %s to the processes: %w", signal, err)
+	}
+	return nil
+}
