@@ -17,6 +17,9 @@ import (
 
 // Engine is a connection to a Docker Engine. Its methods may be called at once.
 type Engine struct {
+	// Output takes what scripts print: the process's own by default.
+	Output Output
+
 	api      client.APIClient
 	keychain registryauth.Keychain
 	log      logrus.FieldLogger
@@ -39,6 +42,7 @@ func Connect(keychain registryauth.Keychain, log logrus.FieldLogger) (*Engine, e
 			"check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH of the gitlab-runner process")
 	}
 	return &Engine{
+		Output:        Output{os.Stdout, os.Stderr},
 		api:           api,
 		keychain:      keychain,
 		log:           log,

@@ -18,7 +18,7 @@ import (
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
 )
 
-// Output takes what a script prints.
+// Output takes what scripts print.
 type Output struct{ Stdout, Stderr io.Writer }
 
 var errConnectionLost = errors.New("the connection to the engine broke while the script ran")
@@ -29,7 +29,7 @@ const lostRemedy = "did the engine restart? see its log: journalctl -u docker"
 // stdin, and returns when it has ended: nil, or failure.Script with its exit
 // code. The container stays and can run the next script; the files of the last
 // one are still there. When ctx ends, the script's processes are stopped first.
-func (e *Engine) RunInContainer(ctx context.Context, c plan.Container, script []byte, out Output) error {
+func (e *Engine) RunInContainer(ctx context.Context, c plan.Container, script []byte) error {
 	// The stream must not end with ctx: what the script prints on its way out
 	// belongs to the log.
 	streamCtx, closeStream := context.WithCancel(context.WithoutCancel(ctx))
@@ -44,7 +44,7 @@ func (e *Engine) RunInContainer(ctx context.Context, c plan.Container, script []
 		return e.judgeStart(err, c)
 	}
 
-	output := startStream(attached, script, out)
+	output := startStream(attached, script, e.Output)
 	if err := output.wait(ctx, func() { e.stopProcesses(c.Name, output.done, true) }); err != nil {
 		return failure.System(fmt.Errorf("container %s: %w: %w", c.Name, errConnectionLost, err), lostRemedy)
 	}
@@ -58,7 +58,7 @@ func (e *Engine) RunInContainer(ctx context.Context, c plan.Container, script []
 
 // Exec runs command in a running container with script on its stdin, and
 // returns like RunInContainer.
-func (e *Engine) Exec(ctx context.Context, c plan.Container, command []string, script []byte, out Output) error {
+func (e *Engine) Exec(ctx context.Context, c plan.Container, command []string, script []byte) error {
 	created, err := e.api.ContainerExecCreate(ctx, c.Name, container.ExecOptions{
 		Cmd: command, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	})
@@ -77,7 +77,7 @@ func (e *Engine) Exec(ctx context.Context, c plan.Container, command []string, s
 	}
 	defer attached.Close()
 
-	output := startStream(attached, script, out)
+	output := startStream(attached, script, e.Output)
 	if err := output.wait(ctx, func() { e.stopProcesses(c.Name, output.done, false) }); err != nil {
 		return failure.System(fmt.Errorf("container %s: %w: %w", c.Name, errConnectionLost, err), lostRemedy)
 	}

@@ -1,0 +1,33 @@
+// Command prepare is the prepare stage of the custom executor: it pulls the
+// job's images and starts what its scripts need.
+package main
+
+import (
+	"context"
+
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/dockerops"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/driver"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/ecrauth"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/stages"
+)
+
+func main() {
+	driver.Command{
+		Name:    "prepare",
+		Summary: "pull the job's images and start what its scripts need",
+		Run: func(ctx context.Context, stage stages.Stage, _ []string) error {
+			keychain := registryauth.Chain{ecrauth.New(ecrauth.Options{
+				Hosts:    stage.Settings.EcrHosts,
+				StateDir: stage.Settings.StateDir,
+				Warn:     stage.Log.Warnf,
+			})}
+			engine, err := dockerops.Connect(keychain, stage.Log)
+			if err != nil {
+				return err
+			}
+			defer engine.Close()
+			return stage.Prepare(ctx, engine)
+		},
+	}.Main()
+}

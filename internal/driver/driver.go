@@ -1,0 +1,121 @@
+// Package driver is what the four stage binaries have in common: arguments,
+// settings, log, signals and exit codes.
+package driver
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/stages"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/version"
+)
+
+// Command is one stage binary.
+type Command struct {
+	Name    string
+	Summary string
+	// Args names the arguments that GitLab Runner adds.
+	Args []string
+	// Quiet sends the log below warnings to stdout: of cleanup, GitLab Runner
+	// takes stdout for debug messages and stderr for warnings.
+	Quiet bool
+	// Run does the stage's work. args has the length of Args.
+	Run func(ctx context.Context, stage stages.Stage, args []string) error
+}
+
+// Main runs the command and exits with a code that GitLab Runner understands,
+// whatever happens.
+func (c Command) Main() {
+	codes := gitlab.NewEnviron(os.Environ()).ExitCodes()
+	os.Exit(c.main(os.Args[1:], os.Stdout, os.Stderr, codes))
+}
+
+func (c Command) main(args []string, stdout, stderr io.Writer, codes gitlab.ExitCodes) (code int) {
+	log := newLog(stdout, stderr, c.Quiet)
+	defer func() {
+		if caught := recover(); caught != nil {
+			log.Debugf("%s", debug.Stack())
+			log.Errorf("%s: a defect of this program: %v", c.Name, caught)
+			log.Error("next: report it with this line; ECR_EXECUTOR_LOG_LEVEL=debug shows where it happened")
+			code = codes.System
+		}
+	}()
+
+	flags := flag.NewFlagSet(c.Name, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() { c.usage(flags) }
+	envFile := flags.String("env-file", "", "read settings from `FILE` (NAME=value lines), over the environment")
+	showVersion := flags.Bool("version", false, "print the version and exit")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return codes.System
+	case *showVersion:
+		fmt.Fprintln(stdout, version.String())
+		return 0
+	}
+
+	err := c.run(log, flags.Args(), *envFile)
+	if err == nil {
+		return 0
+	}
+	if script, ok := failure.ScriptExitCode(err); ok {
+		// The script has said what went wrong; GitLab Runner shows the code.
+		if err := codes.SaveScriptExitCode(script); err != nil {
+			log.Error(err)
+			return codes.System
+		}
+		return codes.Build
+	}
+	log.Error(err)
+	if next := failure.Remedy(err); next != "" {
+		log.Errorf("next: %s", next)
+	}
+	if failure.IsBuild(err) {
+		return codes.Build
+	}
+	return codes.System
+}
+
+func (c Command) run(log *stageLog, args []string, envFile string) error {
+	if len(args) != len(c.Args) {
+		return failure.System(fmt.Errorf("%s takes %d arguments %v, got %d", c.Name, len(c.Args), c.Args, len(args)),
+			"this program is called by GitLab Runner (executor = \"custom\"); own flags stand in "+c.Name+"_args")
+	}
+	if envFile != "" {
+		if err := settings.LoadFile(envFile); err != nil {
+			return err
+		}
+	}
+	s, err := settings.Load()
+	if err != nil {
+		return err
+	}
+	log.configure(s)
+
+	// GitLab Runner sends TERM on timeout and cancel; INT is for trying by hand.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	return c.Run(ctx, stages.Stage{Environ: gitlab.NewEnviron(os.Environ()), Settings: s, Log: log}, args)
+}
+
+func (c Command) usage(flags *flag.FlagSet) {
+	out := flags.Output()
+	fmt.Fprintf(out, "%s: %s\n\nusage: %s [flags]", c.Name, c.Summary, c.Name)
+	for _, arg := range c.Args {
+		fmt.Fprintf(out, " %s", arg)
+	}
+	fmt.Fprintf(out, "\n\nCalled by GitLab Runner (executor = \"custom\"). Settings are ECR_EXECUTOR_* variables: see docs/configuration.md.\n\n")
+	flags.PrintDefaults()
+}
