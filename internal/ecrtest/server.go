@@ -1,0 +1,113 @@
+// Package ecrtest is an Amazon ECR on loopback: the API that gives out tokens
+// and a registry that insists on them. Tests and the demo use it where no AWS
+// account is at hand.
+package ecrtest
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+)
+
+// The one principal that the API knows.
+const (
+	Region      = "eu-west-1"
+	AccessKeyID = "AKIAIOSFODNN7EXAMPLE"
+	SecretKey   = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" // from the AWS documentation
+)
+
+// Server is a running ECR. Its methods may be called at once with requests.
+type Server struct {
+	api      *httptest.Server
+	registry *httptest.Server
+
+	mu       sync.Mutex
+	lifetime time.Duration
+	tokens   map[string]time.Time // token to expiry
+	calls    int
+	apiFault *Fault
+	faults   []Fault // of the registry, used up in order
+	denied   map[string]bool
+	granted  int
+	refused  int
+}
+
+// Fault is an answer to give instead of the right one.
+type Fault struct {
+	Status  int    // HTTP status; 0 drops the connection
+	Code    string // error code in the body
+	Message string
+}
+
+// Start starts a server whose tokens live 12 hours, as Amazon's do.
+func Start() *Server {
+	s := &Server{lifetime: 12 * time.Hour, tokens: map[string]time.Time{}, denied: map[string]bool{}}
+	blobs := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	s.api = httptest.NewServer(http.HandlerFunc(s.serveAPI))
+	s.registry = httptest.NewServer(s.requireToken(blobs))
+	return s
+}
+
+// Close stops the server; images in it are gone.
+func (s *Server) Close() {
+	s.api.Close()
+	s.registry.Close()
+}
+
+// Host returns the host:port of the registry.
+func (s *Server) Host() string { return strings.TrimPrefix(s.registry.URL, "http://") }
+
+// Env returns the environment with which a process takes this server for
+// Amazon's.
+func (s *Server) Env() []string {
+	return []string{
+		"AWS_ENDPOINT_URL_ECR=" + s.api.URL,
+		"AWS_ACCESS_KEY_ID=" + AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + SecretKey,
+		"AWS_EC2_METADATA_DISABLED=true",
+		"ECR_EXECUTOR_ECR_HOSTS=" + s.Host() + "=" + Region,
+	}
+}
+
+// SetLifetime sets how long tokens live that are issued from now on.
+func (s *Server) SetLifetime(d time.Duration) { s.locked(func() { s.lifetime = d }) }
+
+// FailAPI makes the API answer with f; nil ends that.
+func (s *Server) FailAPI(f *Fault) {
+	s.locked(func() {
+		s.apiFault = f
+	})
+}
+
+// FailRegistry makes the registry answer its next requests with these faults.
+func (s *Server) FailRegistry(faults ...Fault) {
+	s.locked(func() { s.faults = append(s.faults, faults...) })
+}
+
+// Deny makes the registry refuse a repository to every token.
+func (s *Server) Deny(repository string) { s.locked(func() { s.denied[repository] = true }) }
+
+// TokenCalls returns how often a token was asked for.
+func (s *Server) TokenCalls() (n int) {
+	s.locked(func() { n = s.calls })
+	return n
+}
+
+// Requests returns how many requests the registry answered and how many it
+// refused for want of a live token.
+func (s *Server) Requests() (granted, refused int) {
+	s.locked(func() { granted, refused = s.granted, s.refused })
+	return granted, refused
+}
+
+func (s *Server) locked(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
