@@ -68,7 +68,10 @@ func TestJobFromResponse(t *testing.T) {
 	wantFields := []any{
 		int64(9), "group/app", "build", 2 * time.Minute, true, true,
 		"t1_abcdef", "19.3.0", "linux/amd64", 1, "/builds/group/app",
-		"$PRIVATE_ECR_IMAGE", []string{""}, []string{"if-not-present"}, "linux/arm64", "1000",
+		"$PRIVATE_ECR_IMAGE",
+		[]string{""},
+		[]string{"if-not-present"},
+		"linux/arm64", "1000",
 	}
 	if !reflect.DeepEqual(got, wantFields) {
 		t.Errorf("job =\n%v, want\n%v", got, wantFields)

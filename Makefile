@@ -1,0 +1,42 @@
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PKG     := github.com/gitlab-ecr-executor/gitlab-ecr-executor
+LDFLAGS := -s -w -X $(PKG)/internal/version.Version=$(VERSION)
+TOOL    := go tool -modfile=tools/go.mod
+
+.PHONY: help build demo test check bench docs fuzz test-images clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build the driver's static binaries into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
+
+test-images: ## make the images that demo and tests use, from Debian packages
+	test/images/build
+
+demo: build test-images ## run the examples on an ECR of its own: no AWS account, no Docker Hub
+	go run ./test/demo
+
+test: build test-images ## run all tests against the Docker Engine of this machine (or of DOCKER_HOST)
+	go test -count=1 ./...
+
+check: ## formatting, vet, staticcheck, go.mod, import rules, generated docs
+	@unformatted=$$($(TOOL) gofumpt -l cmd internal test); [ -z "$$unformatted" ] || { echo "not gofumpt'ed: $$unformatted"; exit 1; }
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	go mod tidy -diff
+	go test -count=1 ./internal/depcheck
+	go run ./internal/settings/gendoc | diff -u docs/configuration.md - || { echo "docs/configuration.md is old: make docs"; exit 1; }
+	@if command -v shellcheck >/dev/null; then shellcheck -e SC2016 test/images/build test/images/gitlab-runner-helper .ci/run; fi
+
+bench: build test-images ## time, engine calls and memory of each stage of a job that does nothing
+	go run ./test/bench
+
+docs: ## write the settings reference anew
+	go run ./internal/settings/gendoc > docs/configuration.md
+
+fuzz: ## fuzz the parsing of registry hosts for a minute
+	go test -run '^$$' -fuzz FuzzParseHost -fuzztime 60s ./internal/ecrauth
+
+clean: ## remove what was built
+	rm -rf bin
