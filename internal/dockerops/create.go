@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
@@ -14,8 +15,20 @@ import (
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
 )
 
+// createTimeout bounds a request that creates something.
+const createTimeout = 2 * time.Minute
+
+// whole lets a request that creates something come to its end, also when ctx
+// ends: the engine may carry out an abandoned one later, behind the back of
+// cleanup.
+func whole(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+}
+
 // CreateNetwork creates a job's network.
 func (e *Engine) CreateNetwork(ctx context.Context, n plan.Network) error {
+	ctx, cancel := whole(ctx)
+	defer cancel()
 	if _, err := e.api.NetworkCreate(ctx, n.Name, networkOptions(n)); err != nil {
 		if strings.Contains(err.Error(), "could not find an available") {
 			return failure.System(fmt.Errorf("creating network %s: %w", n.Name, err),
@@ -30,6 +43,8 @@ func (e *Engine) CreateNetwork(ctx context.Context, n plan.Network) error {
 // returned. One that has the name already is a leftover of an earlier try of
 // the same job: it is replaced.
 func (e *Engine) CreateContainer(ctx context.Context, c plan.Container, image string) error {
+	ctx, cancel := whole(ctx)
+	defer cancel()
 	config, host, networking := containerConfig(c, image)
 	var platform *ocispec.Platform
 	if c.Image.Platform != "" {
@@ -72,7 +87,7 @@ func (e *Engine) judgeStart(err error, c plan.Container) error {
 	text := err.Error()
 	wrapped := fmt.Errorf("starting container %s from %s image %s: %w", c.Name, c.Image.Role, c.Image.Name, err)
 	switch {
-	case errdefs.IsNotFound(err) && strings.Contains(text, "No such container"):
+	case strings.Contains(text, "No such container"), strings.Contains(text, "received 404"): // the latter when attaching
 		return failure.System(wrapped, "the container is gone: was it removed while the job ran (docker system prune)?")
 	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory"):
 		return failure.Build(wrapped, "a job's image needs a shell (sh), and what its ENTRYPOINT names must exist: "+

@@ -70,7 +70,7 @@ func TestMistakes(t *testing.T) {
 			image: "app", stage: "prepare", want: []int{buildFailure},
 			arrange: func(_ *testing.T, s *subject) {
 				s.Job.Image.Name, s.Job.Image.PullPolicies = ecr.Host()+"/absent:v1", []string{"never"}
-				s.set("ECR_EXECUTOR_ALLOWED_PULL_POLICIES=never")
+				s.set("ECR_EXECUTOR_ALLOWED_PULL_POLICIES=never,if-not-present")
 			},
 			says: []string{"the pull policy is never"},
 		},
@@ -143,7 +143,7 @@ func TestStateDirNotWritable(t *testing.T) {
 	}
 	s := newJob(t, "app", "echo still fine")
 	s.Job.Image.PullPolicies = []string{"always"}
-	s.set("ECR_EXECUTOR_STATE_DIR="+file, "ECR_EXECUTOR_ALLOWED_PULL_POLICIES=always")
+	s.set("ECR_EXECUTOR_STATE_DIR="+file, "ECR_EXECUTOR_ALLOWED_PULL_POLICIES=always,if-not-present")
 	expect(t, mustSucceed(t, s), "WARNING", "ECR_EXECUTOR_STATE_DIR", "still fine")
 }
 

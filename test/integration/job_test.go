@@ -32,6 +32,8 @@ func TestPrivateImageWithSources(t *testing.T) {
 	}
 	s := newJob(t, "app")
 	s.Job, s.GitDir = job, repo
+	s.Job.Image.PullPolicies = []string{"always"}
+	s.set("ECR_EXECUTOR_ALLOWED_PULL_POLICIES=always,if-not-present")
 	s.Job.Variables["ECR_REGISTRY"], s.Job.Variables["IMAGE_TAG"] = ecr.Host(), "v1"
 	s.Job.Variables["PRIVATE_ECR_IMAGE"] = "$ECR_REGISTRY/app:$IMAGE_TAG"
 	s.Secrets = map[string]string{"PASSWORD": "hunter2-hunter2"}

@@ -40,7 +40,7 @@ func TestCacheAndArtifactsCommandsAreReached(t *testing.T) {
 	// Played by a process called gitlab-runner, as its scripts of some versions
 	// name it by the path of its own binary.
 	runner := filepath.Join(t.TempDir(), "gitlab-runner")
-	binary, err := os.ReadFile("/bin/busybox")
+	binary, err := os.ReadFile("/bin/bash")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestCacheAndArtifactsCommandsAreReached(t *testing.T) {
 	}
 	commands := func(stageName string, lines ...string) string {
 		t.Helper()
-		command := exec.Command(runner, "sh", "-c", `"$@"; exit $?`, "gitlab-runner", filepath.Join(binDir, "run"), script(t, lines...), stageName)
+		command := exec.Command(runner, "-c", `"$@"; exit $?`, "gitlab-runner", filepath.Join(binDir, "run"), script(t, lines...), stageName)
 		command.Env = append(s.Env, env(s)...)
 		out, err := command.CombinedOutput()
 		if err != nil {
