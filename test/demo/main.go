@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/ecrtest"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/replay"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/test/leftover"
 )
 
 func main() {
@@ -43,7 +45,7 @@ func demo(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, docker("rmi", "--force", ref)) }()
+	defer func() { err = errors.Join(err, leftover.RemoveImage(ref)) }()
 	say("Pushed the private image %s", ref)
 	if err := exec.CommandContext(ctx, "docker", "pull", ref).Run(); err == nil {
 		return fmt.Errorf("docker pulled %s without a login: it is not private", ref)
@@ -56,8 +58,8 @@ func demo(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(state)) }()
 	opts := replay.DefaultOptions()
-	opts.BinDir, opts.GitDir = "bin", "."
-	if opts.BinDir, err = absolute(opts.BinDir); err != nil {
+	opts.GitDir = "."
+	if opts.BinDir, err = filepath.Abs("bin"); err != nil {
 		return err
 	}
 	if opts.Job, err = replay.ReadJob("examples/private-image.yml", ""); err != nil {
@@ -78,7 +80,7 @@ func demo(ctx context.Context) (err error) {
 	}
 	fmt.Println()
 	say("The job took %s, with %d call to AWS", time.Since(start).Round(10*time.Millisecond), ecr.TokenCalls())
-	return removeVolumes(opts.ProjectID)
+	return leftover.RemoveVolumes(opts.ProjectID)
 }
 
 func say(format string, args ...any) { fmt.Printf("\x1b[1m==> "+format+"\x1b[0m\n", args...) }

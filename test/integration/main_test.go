@@ -19,6 +19,7 @@ import (
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/ecrtest"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/replay"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/test/leftover"
 )
 
 const helperImage = "gitlab-ecr-executor/test-helper:latest"
@@ -99,14 +100,18 @@ func pushImages() error {
 // removeLeftovers removes what the driver keeps for next jobs, and the images.
 func removeLeftovers() {
 	for id := firstID + 1; id <= firstID+lastID.Load(); id++ {
-		for _, volume := range lines("docker", "volume", "ls", "-q", "--filter", "label=gitlab-ecr-executor.project.id="+itoa(id)) {
-			_ = exec.Command("docker", "volume", "rm", volume).Run()
-		}
+		report(leftover.RemoveVolumes(id))
 	}
 	for _, image := range lines("docker", "images", "--format", "{{.Repository}}:{{.Tag}}") {
 		if strings.HasPrefix(image, ecr.Host()+"/") {
-			_ = exec.Command("docker", "rmi", "-f", image).Run()
+			report(leftover.RemoveImage(image))
 		}
+	}
+}
+
+func report(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "integration tests:", err)
 	}
 }
 
