@@ -38,6 +38,7 @@ type Job struct {
 
 	ProjectDir string
 	Image      Image
+	Services   []Image
 	Variables  Variables
 }
 
@@ -100,6 +101,7 @@ type response struct {
 	} `json:"runner_info"`
 	Variables []Variable `json:"variables"`
 	Image     Image      `json:"image"`
+	Services  []Image    `json:"services"`
 }
 
 // runnerOwned are set by GitLab Runner and decide what a job may reach; a job
@@ -137,6 +139,7 @@ func (e Environ) Job() (Job, error) {
 		RunnerArch:    vars.expanded["CI_RUNNER_EXECUTABLE_ARCH"],
 		ProjectDir:    vars.expanded["CI_PROJECT_DIR"],
 		Image:         resp.Image,
+		Services:      resp.Services,
 		Variables:     vars,
 	}
 	if resp.GitInfo.Protected != nil {

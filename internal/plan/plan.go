@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
 )
@@ -106,6 +107,12 @@ func hash(parts ...string) string {
 // New plans a job. Its errors are build failures: they are about what the job
 // asks for.
 func New(job gitlab.Job, s settings.Settings) (Plan, error) {
+	if len(job.Services) > 0 {
+		// Better refused than left out: the script would fail for a reason
+		// that nobody sees.
+		return Plan{}, failure.Build(fmt.Errorf("the job asks for service %s: this driver starts no services yet", job.Services[0].Name),
+			"run jobs with services on a runner with the docker executor (tags)")
+	}
 	buildImage, err := jobImage(job, s)
 	if err != nil {
 		return Plan{}, err

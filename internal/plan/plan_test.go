@@ -153,6 +153,10 @@ func TestMistakesAreBuildFailures(t *testing.T) {
 			func(j *gitlab.Job, _ *settings.Settings) { j.Image.PullPolicies = []string{"never"} },
 			[]string{"not allowed", `["always"]`},
 		},
+		"services": {
+			func(j *gitlab.Job, _ *settings.Settings) { j.Services = []gitlab.Image{{Name: "redis:7"}} },
+			[]string{"redis:7", "no services yet"},
+		},
 		"image not allowed": {
 			func(_ *gitlab.Job, s *settings.Settings) { s.AllowedImages = settings.List{"alpine:*"} },
 			[]string{"busybox is not allowed", "alpine:*"},
