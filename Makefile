@@ -3,7 +3,7 @@ PKG     := github.com/gitlab-ecr-executor/gitlab-ecr-executor
 LDFLAGS := -s -w -X $(PKG)/internal/version.Version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 
-.PHONY: help build demo test check bench docs fuzz test-images clean
+.PHONY: help build demo test test-engines check bench docs fuzz test-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: build test-images ## run the examples on an ECR of its own: no AWS account
 test: build test-images ## run all tests against the Docker Engine of this machine (or of DOCKER_HOST)
 	go test -count=1 ./...
 
+test-engines: test ## the same against a current Docker Engine too (builds it; root)
+	test/engine/run $(MAKE) test
+
 check: ## formatting, vet, staticcheck, go.mod, import rules, generated docs
 	@unformatted=$$($(TOOL) gofumpt -l cmd internal test); [ -z "$$unformatted" ] || { echo "not gofumpt'ed: $$unformatted"; exit 1; }
 	go vet ./...
@@ -27,7 +30,7 @@ check: ## formatting, vet, staticcheck, go.mod, import rules, generated docs
 	go mod tidy -diff
 	go test -count=1 ./internal/depcheck
 	go run ./internal/settings/gendoc | diff -u docs/configuration.md - || { echo "docs/configuration.md is old: make docs"; exit 1; }
-	@if command -v shellcheck >/dev/null; then shellcheck -e SC2016 test/images/build test/images/gitlab-runner-helper .ci/run; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -e SC2016,SC2317 test/images/build test/images/gitlab-runner-helper test/engine/run .ci/run; fi
 
 bench: build test-images ## time, engine calls and memory of each stage of a job that does nothing
 	go run ./test/bench
