@@ -26,6 +26,7 @@ type progress struct {
 
 	last   time.Time
 	layers map[string]*layer
+	pulled int // layers that were not here before
 	status string
 }
 
@@ -95,6 +96,7 @@ func (p *progress) update(message jsonmessage.JSONMessage) {
 		l := p.layer(message.ID)
 		l.done, l.extracting = l.total, true
 	case "Pull complete":
+		p.pulled++
 		l := p.layer(message.ID)
 		l.done, l.extracting = l.total, false
 	}
@@ -139,6 +141,10 @@ func (p *progress) summarize(now time.Time) {
 	took := now.Sub(p.start)
 	if _, total, _ := p.bytes(); total > 0 {
 		p.log.Infof("Pulled %s image: %s in %s, %s", p.image.Role, units.HumanSize(float64(total)), elapsed(took), rate(total, took))
+		return
+	}
+	if p.pulled > 0 { // small layers come without a size
+		p.log.Infof("Pulled %s image: %d layers in %s", p.image.Role, p.pulled, elapsed(took))
 		return
 	}
 	if strings.Contains(p.status, "up to date") {

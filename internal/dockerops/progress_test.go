@@ -62,6 +62,17 @@ func TestProgressWithoutDownload(t *testing.T) {
 	}
 }
 
+func TestProgressOfSmallLayers(t *testing.T) {
+	out, err := followed(t, `{"status":"Pull complete","id":"a"}{"status":"Status: Downloaded newer image for app:v1"}`)
+	if err != nil || !strings.Contains(out, "Pulled job image: 1 layers in 2.0s") {
+		t.Errorf("%q, %v", out, err)
+	}
+	out, err = followed(t, `{"status":"Already exists","id":"a"}{"status":"Status: Downloaded newer image for app:v1"}`)
+	if err != nil || !strings.Contains(out, "all layers were here") {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
 func TestProgressEnds(t *testing.T) {
 	var failed *pullError
 	if _, err := followed(t, `{"errorDetail":{"message":"no space left on device"},"error":"no space left on device"}`); !errors.As(err, &failed) {

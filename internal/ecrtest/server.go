@@ -32,7 +32,7 @@ type Server struct {
 	tokens   map[string]time.Time // token to expiry
 	calls    int
 	apiFault *Fault
-	faults   []Fault // of the registry, used up in order
+	fault    *Fault // of the registry's manifests
 	denied   map[string]bool
 	granted  int
 	refused  int
@@ -85,10 +85,9 @@ func (s *Server) FailAPI(f *Fault) {
 	})
 }
 
-// FailRegistry makes the registry answer its next requests with these faults.
-func (s *Server) FailRegistry(faults ...Fault) {
-	s.locked(func() { s.faults = append(s.faults, faults...) })
-}
+// FailManifests makes the registry answer requests for manifests with f; nil
+// ends that.
+func (s *Server) FailManifests(f *Fault) { s.locked(func() { s.fault = f }) }
 
 // Deny makes the registry refuse a repository to every token.
 func (s *Server) Deny(repository string) { s.locked(func() { s.denied[repository] = true }) }

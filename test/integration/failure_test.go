@@ -147,11 +147,21 @@ func TestStateDirNotWritable(t *testing.T) {
 	expect(t, mustSucceed(t, s), "WARNING", "ECR_EXECUTOR_STATE_DIR", "still fine")
 }
 
-// Passing faults of the registry are tried again.
+// Passing faults of the registry are tried again, beyond what the engine itself
+// tries.
 func TestPullIsTriedAgain(t *testing.T) {
 	s := newJob(t, "retried", "echo pulled in the end")
-	ecr.FailRegistry(ecrtest.Fault{Status: 500, Code: "UNKNOWN", Message: "internal"}, ecrtest.Fault{Status: 503, Code: "UNAVAILABLE"})
-	expect(t, mustSucceed(t, s), "trying again", "pulled in the end")
+	ecr.FailManifests(&ecrtest.Fault{Status: 503, Code: "UNAVAILABLE", Message: "come back later"})
+	t.Cleanup(func() { ecr.FailManifests(nil) })
+	done := make(chan replay.Result, 1)
+	go func() { done <- replay.Run(t.Context(), s.Options) }()
+	waitFor(t, func() bool { return strings.Contains(s.log.String(), "trying again") })
+	ecr.FailManifests(nil)
+	if result := <-done; result.Err != nil {
+		t.Errorf("the job failed: %v", result.Err)
+	}
+	expect(t, s.log.String(), "trying again in 1s (2 of 3)", "pulled in the end")
+	s.expectNothingLeft(t)
 }
 
 func TestPullPolicies(t *testing.T) {
