@@ -34,8 +34,6 @@ type Server struct {
 	apiFault *Fault
 	fault    *Fault // of the registry's manifests
 	denied   map[string]bool
-	granted  int
-	refused  int
 }
 
 // Fault is an answer to give instead of the right one.
@@ -49,8 +47,11 @@ type Fault struct {
 func Start() *Server {
 	s := &Server{lifetime: 12 * time.Hour, tokens: map[string]time.Time{}, denied: map[string]bool{}}
 	blobs := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	s.api = httptest.NewServer(http.HandlerFunc(s.serveAPI))
-	s.registry = httptest.NewServer(s.requireToken(blobs))
+	s.api = httptest.NewUnstartedServer(http.HandlerFunc(s.serveAPI))
+	s.registry = httptest.NewUnstartedServer(s.requireToken(blobs))
+	// Each handler names the other server's address.
+	s.registry.Start()
+	s.api.Start()
 	return s
 }
 
@@ -96,13 +97,6 @@ func (s *Server) Deny(repository string) { s.locked(func() { s.denied[repository
 func (s *Server) TokenCalls() (n int) {
 	s.locked(func() { n = s.calls })
 	return n
-}
-
-// Requests returns how many requests the registry answered and how many it
-// refused for want of a live token.
-func (s *Server) Requests() (granted, refused int) {
-	s.locked(func() { granted, refused = s.granted, s.refused })
-	return granted, refused
 }
 
 func (s *Server) locked(f func()) {

@@ -159,6 +159,24 @@ func TestCancel(t *testing.T) {
 	s.expectNothingLeft(t)
 }
 
+// TERM reaches what the script started, not the shell alone.
+func TestCancelReachesChildren(t *testing.T) {
+	s := newJob(t, "app", `sh -c 'trap "echo child got TERM; exit 0" TERM; echo running; while :; do sleep 1; done'`)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan replay.Result, 1)
+	go func() { done <- replay.Run(ctx, s.Options) }()
+	waitFor(t, func() bool { return strings.Contains(s.log.String(), "\nrunning\n") })
+	cancelled := time.Now()
+	cancel()
+	<-done
+	expect(t, s.log.String(), "\nchild got TERM\n")
+	if took := time.Since(cancelled); took > 8*time.Second {
+		t.Errorf("cancelling took %s although the script ended by itself", took)
+	}
+	s.expectNothingLeft(t)
+}
+
 func TestTimeout(t *testing.T) {
 	s := newJob(t, "app", "sleep 600")
 	s.Timeout = 4 * time.Second
