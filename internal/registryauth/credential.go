@@ -1,6 +1,6 @@
 // Package registryauth holds what every source of registry credentials has in
-// common: the credential itself, the Keychain that finds one, and the ordered
-// chain of keychains.
+// common: the credential itself, the Keychain that finds one, the ordered chain
+// of keychains, and Docker's config file, which holds credentials.
 package registryauth
 
 import "time"
@@ -28,6 +28,10 @@ func (s Secret) Reveal() string { return string(s) }
 type Credential struct {
 	Username string
 	Password Secret
+	// IdentityToken is what some registries give at login in place of the
+	// password; RegistryToken is a bearer token. Both are rare, and sent as they
+	// are.
+	IdentityToken, RegistryToken Secret
 	// Source says where the credential came from, for the job log: it names
 	// no secret.
 	Source string
