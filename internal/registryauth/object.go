@@ -29,6 +29,16 @@ func decodeObject(data []byte) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
+// encodeObject is the reverse of decodeObject, indented as Docker does it.
+func encodeObject(members map[string]json.RawMessage) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false) // members are kept as they are
+	encoder.SetIndent("", "\t")
+	err := encoder.Encode(members)
+	return out.Bytes(), err
+}
+
 // spelling returns how members spells name, or name when it is not there:
 // Docker, by way of encoding/json, does not care for case. Two spellings are an
 // error: which of them counts depends on their order.
