@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
 )
@@ -57,12 +58,20 @@ type Image struct {
 	Entrypoint   []string `json:"entrypoint"`
 	Command      []string `json:"command"`
 	PullPolicies []string `json:"pull_policy"`
-	Options      struct {
+	// Variables are for the container of a service alone, unexpanded.
+	Variables []Variable `json:"variables"`
+	Options   struct {
 		Docker struct {
 			Platform string         `json:"platform"`
 			User     stringOrNumber `json:"user"`
 		} `json:"docker"`
 	} `json:"executor_opts"`
+}
+
+// Aliases returns the names that the job gives a service: `alias` may hold
+// several, separated by spaces or commas.
+func (i Image) Aliases() []string {
+	return strings.FieldsFunc(i.Alias, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
 // stringOrNumber reads `user: 1000` as well as `user: "1000"`.
@@ -153,6 +162,11 @@ func (e Environ) Job() (Job, error) {
 	if job.Image.Name == "" {
 		job.Image.Name = vars.expanded["CI_JOB_IMAGE"]
 	}
+	if e[envJobResponseFile] == "" {
+		if job.Services, err = servicesOf(vars.expanded["CI_JOB_SERVICES"]); err != nil {
+			return Job{}, err
+		}
+	}
 	if slot := vars.expanded["CI_CONCURRENT_PROJECT_ID"]; slot != "" {
 		if job.Slot, err = strconv.Atoi(slot); err != nil {
 			return Job{}, fmt.Errorf("reading CI_CONCURRENT_PROJECT_ID: %w", err)
@@ -162,6 +176,18 @@ func (e Environ) Job() (Job, error) {
 		return Job{}, errNoJob
 	}
 	return job, nil
+}
+
+// servicesOf reads CI_JOB_SERVICES, all that runners without a job response
+// tell of the services.
+func servicesOf(list string) (services []Image, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	if err := json.Unmarshal([]byte(list), &services); err != nil {
+		return nil, fmt.Errorf("reading CI_JOB_SERVICES: %w", err)
+	}
+	return services, nil
 }
 
 var errNoJob = failure.System(

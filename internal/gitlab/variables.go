@@ -1,7 +1,10 @@
 package gitlab
 
 import (
+	"iter"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +37,44 @@ func (v Variables) Get(key string) string {
 		return v.tempDir + "/" + key
 	}
 	return v.expanded[key]
+}
+
+// Has reports whether the job has a variable, be it empty.
+func (v Variables) Has(key string) bool {
+	_, ok := v.expanded[key]
+	return ok
+}
+
+// Content returns the value of a variable, and of a file variable what is in
+// the file.
+func (v Variables) Content(key string) string { return v.expanded[key] }
+
+// Values iterates over all values, in no order.
+func (v Variables) Values() iter.Seq[string] { return maps.Values(v.expanded) }
+
+// Shareable returns the value of a variable that may stand in a container's
+// configuration: one of ContainerEnv, or one that the operator gave to the
+// runner (environment in config.toml).
+func (v Variables) Shareable(key string) (string, bool) {
+	value, ok := v.expanded[key]
+	if !ok || value == "" {
+		return "", false
+	}
+	return value, !v.authored(key) || slices.Contains(v.ContainerEnv(), key+"="+value)
+}
+
+// OwnEnv returns the "NAME=value" entries for the variables that a service has
+// of its own.
+func (v Variables) OwnEnv(own []Variable) []string {
+	env := make([]string, 0, len(own))
+	for _, variable := range own {
+		value := variable.Value
+		if !variable.Raw {
+			value, _ = v.Expand(value)
+		}
+		env = append(env, variable.Key+"="+value)
+	}
+	return env
 }
 
 // original returns the value that GitLab gave a predefined variable, whatever
