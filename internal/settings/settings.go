@@ -33,6 +33,9 @@ type Settings struct {
 	AllowedPullPolicies PullPolicies `split_words:"true" desc:"Pull policies that a job may ask for. Default: those of PULL_POLICY."`
 	AllowedImages       List         `split_words:"true" desc:"Globs of images that a job may use. Default: every image."`
 
+	AllowedServices           List `split_words:"true" desc:"Globs of service images that a job may use. Default: every image."`
+	AllowedPrivilegedServices List `split_words:"true" desc:"Globs of service images that may run privileged; see DIND_SECURITY. Default: none."`
+
 	DisableEntrypointOverwrite bool `split_words:"true" desc:"Ignore image:entrypoint of jobs."`
 
 	User            string `split_words:"true" desc:"User of the job container, over the job's and the image's own."`
@@ -40,7 +43,25 @@ type Settings struct {
 	Memory          Bytes  `split_words:"true" desc:"Memory limit of the job container, such as 2g."`
 	ShmSize         Bytes  `split_words:"true" desc:"Size of /dev/shm in the job container, such as 256m."`
 	NetworkMtu      int    `split_words:"true" desc:"MTU of the job's network. Set it when the host's own is below 1500, as in many VPNs: Docker does not pass it on."`
+	Dns             List   `split_words:"true" desc:"DNS servers of the job's containers, those of a DinD sidecar included. Default: the engine's."`
+	DnsSearch       List   `split_words:"true" desc:"DNS search domains of the job's containers."`
+	ExtraHosts      List   `split_words:"true" desc:"More hosts for the job's containers, as name:address."`
+	Runtime         string `split_words:"true" desc:"OCI runtime of the job's containers, such as sysbox-runc. Default: the engine's."`
 	ContainerLabels Pairs  `split_words:"true" desc:"More labels for every container."`
+
+	WaitForServicesTimeout int   `split_words:"true" default:"30" desc:"Seconds to wait for services to be ready; -1 does not wait. A DinD sidecar is always awaited, for 30 seconds at least."`
+	ServiceCpus            CPUs  `split_words:"true" desc:"Number of CPUs for each service, a DinD sidecar included."`
+	ServiceMemory          Bytes `split_words:"true" desc:"Memory limit of each service, a DinD sidecar included."`
+
+	DindImages             List         `split_words:"true" default:"docker:*dind*,**/docker:*dind*" desc:"Globs of service images that are a Docker-in-Docker (DinD) sidecar."`
+	DindImage              string       `split_words:"true" default:"docker:dind" desc:"Sidecar of jobs that set the variable ECR_DIND to true and name none."`
+	DindSecurity           DindSecurity `split_words:"true" default:"confined" desc:"How a sidecar is kept: confined (two capabilities and a seccomp profile instead of privileged), rootless (image docker:dind-rootless or alike, no capability: for jobs that are not trusted), privileged (images in ALLOWED_PRIVILEGED_SERVICES only; others are confined). See docs/security.md."`
+	DindCache              DindCache    `split_words:"true" desc:"project: keep the sidecar's images and build cache for the next job of the same project, slot and protection. Default: off, a job begins with none."`
+	DindCacheSize          Bytes        `split_words:"true" default:"20g" desc:"Size of all such caches of this engine together; what was not used for the longest time is removed first."`
+	DindRegistryMirrors    List         `split_words:"true" desc:"Mirrors of Docker Hub for the sidecar's daemon, as URLs."`
+	DindInsecureRegistries List         `split_words:"true" desc:"Registries that the sidecar's daemon may talk to without TLS, as host[:port]."`
+
+	Registries List `split_words:"true" desc:"Registries whose credentials every job's Docker config gets, beside those that the job names in its image, services and variables."`
 
 	EcrHosts Pairs  `split_words:"true" desc:"Registries beside Amazon's that speak the ECR API, as host[:port]=region pairs: local emulators."`
 	StateDir string `split_words:"true" desc:"Folder for ECR tokens (mode 0700), shared by all jobs of this user. Default: /var/lib/gitlab-ecr-executor for root, else gitlab-ecr-executor in the user's cache folder."`

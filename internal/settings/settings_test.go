@@ -39,7 +39,12 @@ func TestDefaults(t *testing.T) {
 		t.Error("no state folder")
 	}
 	s.StateDir = ""
-	want := Settings{LogLevel: LogLevel(logrus.InfoLevel), LogFormat: "text"}
+	want := Settings{
+		WaitForServicesTimeout: 30,
+		DindImages:             List{"docker:*dind*", "**/docker:*dind*"},
+		DindImage:              "docker:dind", DindSecurity: DindConfined, DindCacheSize: 20 << 30,
+		LogLevel: LogLevel(logrus.InfoLevel), LogFormat: "text",
+	}
 	if !reflect.DeepEqual(s, want) {
 		t.Errorf("defaults = %+v, want %+v", s, want)
 	}
@@ -60,6 +65,23 @@ func TestValues(t *testing.T) {
 		"STATE_DIR":                    "/srv/state",
 		"LOG_LEVEL":                    "debug",
 		"LOG_FORMAT":                   "json",
+		"ALLOWED_SERVICES":             "postgres:*",
+		"ALLOWED_PRIVILEGED_SERVICES":  "docker:*",
+		"WAIT_FOR_SERVICES_TIMEOUT":    "-1",
+		"SERVICE_CPUS":                 "2",
+		"SERVICE_MEMORY":               "1g",
+		"DNS":                          "10.0.0.2",
+		"DNS_SEARCH":                   "corp.example",
+		"EXTRA_HOSTS":                  "db:10.0.0.3",
+		"RUNTIME":                      "sysbox-runc",
+		"DIND_IMAGES":                  "**/builder:*",
+		"DIND_IMAGE":                   "builder:1",
+		"DIND_SECURITY":                "rootless",
+		"DIND_CACHE":                   "project",
+		"DIND_CACHE_SIZE":              "5g",
+		"DIND_REGISTRY_MIRRORS":        "https://mirror.example",
+		"DIND_INSECURE_REGISTRIES":     "10.0.0.4:5000",
+		"REGISTRIES":                   "111122223333.dkr.ecr.eu-west-1.amazonaws.com",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +100,23 @@ func TestValues(t *testing.T) {
 		StateDir:                   "/srv/state",
 		LogLevel:                   LogLevel(logrus.DebugLevel),
 		LogFormat:                  "json",
+		AllowedServices:            List{"postgres:*"},
+		AllowedPrivilegedServices:  List{"docker:*"},
+		WaitForServicesTimeout:     -1,
+		ServiceCpus:                2_000_000_000,
+		ServiceMemory:              1 << 30,
+		Dns:                        List{"10.0.0.2"},
+		DnsSearch:                  List{"corp.example"},
+		ExtraHosts:                 List{"db:10.0.0.3"},
+		Runtime:                    "sysbox-runc",
+		DindImages:                 List{"**/builder:*"},
+		DindImage:                  "builder:1",
+		DindSecurity:               DindRootless,
+		DindCache:                  DindCacheProject,
+		DindCacheSize:              5 << 30,
+		DindRegistryMirrors:        List{"https://mirror.example"},
+		DindInsecureRegistries:     List{"10.0.0.4:5000"},
+		Registries:                 List{"111122223333.dkr.ecr.eu-west-1.amazonaws.com"},
 	}
 	if !reflect.DeepEqual(s, want) {
 		t.Errorf("settings =\n%+v, want\n%+v", s, want)
@@ -96,6 +135,8 @@ func TestMistakesNameTheSetting(t *testing.T) {
 		"size":          {"MEMORY", "2 potatoes", "ECR_EXECUTOR_MEMORY"},
 		"number":        {"NETWORK_MTU", "big", "ECR_EXECUTOR_NETWORK_MTU"},
 		"log level":     {"LOG_LEVEL", "loud", "ECR_EXECUTOR_LOG_LEVEL"},
+		"DinD security": {"DIND_SECURITY", "none", "want confined, rootless or privileged"},
+		"DinD cache":    {"DIND_CACHE", "forever", "want project or off"},
 		"log format":    {"LOG_FORMAT", "xml", "want text or json"},
 	}
 	for name, tt := range tests {

@@ -147,3 +147,38 @@ func (f *LogFormat) Decode(value string) error {
 	*f = LogFormat(value)
 	return nil
 }
+
+// DindSecurity says how a DinD sidecar is kept from the host.
+type DindSecurity string
+
+// The ways to keep a sidecar, from the job's least power to its most.
+const (
+	DindRootless   DindSecurity = "rootless"
+	DindConfined   DindSecurity = "confined"
+	DindPrivileged DindSecurity = "privileged"
+)
+
+// Decode implements envconfig.Decoder.
+func (d *DindSecurity) Decode(value string) error {
+	*d = DindSecurity(value)
+	switch *d {
+	case DindRootless, DindConfined, DindPrivileged:
+		return nil
+	}
+	return fmt.Errorf("want %s, %s or %s", DindConfined, DindRootless, DindPrivileged)
+}
+
+// DindCache says for whom a sidecar's store is kept.
+type DindCache string
+
+// DindCacheProject keeps a store for a project and slot.
+const DindCacheProject DindCache = "project"
+
+// Decode implements envconfig.Decoder.
+func (d *DindCache) Decode(value string) error {
+	if value != "" && value != "off" && value != string(DindCacheProject) {
+		return fmt.Errorf("want %s or off", DindCacheProject)
+	}
+	*d = DindCache(value)
+	return nil
+}
