@@ -39,7 +39,7 @@ func (s *Server) requireToken(next http.Handler) http.Handler {
 		})
 		switch {
 		case !known:
-			w.Header().Set("Www-Authenticate", fmt.Sprintf(`Basic realm="http://%s/",service="ecr.amazonaws.com"`, s.Host()))
+			w.Header().Set("Www-Authenticate", fmt.Sprintf(`Basic realm="http://%s/",service="ecr.amazonaws.com"`, r.Host))
 			registryError(w, http.StatusUnauthorized, "UNAUTHORIZED", "Not Authorized")
 		case !live:
 			registryError(w, http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")

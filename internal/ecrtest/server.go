@@ -8,7 +8,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +25,7 @@ const (
 type Server struct {
 	api      *httptest.Server
 	registry *httptest.Server
+	more     []*httptest.Server // the same registry at other addresses
 
 	mu       sync.Mutex
 	lifetime time.Duration
@@ -59,20 +59,8 @@ func Start() *Server {
 func (s *Server) Close() {
 	s.api.Close()
 	s.registry.Close()
-}
-
-// Host returns the host:port of the registry.
-func (s *Server) Host() string { return strings.TrimPrefix(s.registry.URL, "http://") }
-
-// Env returns the environment with which a process takes this server for
-// Amazon's.
-func (s *Server) Env() []string {
-	return []string{
-		"AWS_ENDPOINT_URL_ECR=" + s.api.URL,
-		"AWS_ACCESS_KEY_ID=" + AccessKeyID,
-		"AWS_SECRET_ACCESS_KEY=" + SecretKey,
-		"AWS_EC2_METADATA_DISABLED=true",
-		"ECR_EXECUTOR_ECR_HOSTS=" + s.Host() + "=" + Region,
+	for _, server := range s.more {
+		server.Close()
 	}
 }
 
