@@ -7,7 +7,6 @@ import (
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/dockerops"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/driver"
-	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/stages"
 )
 
@@ -17,7 +16,7 @@ func main() {
 		Summary: "remove all that a job left in the Docker engine",
 		Quiet:   true,
 		Run: func(ctx context.Context, stage stages.Stage, _ []string) error {
-			engine, err := dockerops.Connect(registryauth.Chain{}, stage.Log)
+			engine, err := dockerops.Connect(stage.Log)
 			if err != nil {
 				return err
 			}

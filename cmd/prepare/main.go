@@ -8,7 +8,6 @@ import (
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/dockerops"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/driver"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/ecrauth"
-	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/stages"
 )
 
@@ -17,12 +16,12 @@ func main() {
 		Name:    "prepare",
 		Summary: "pull the job's images and start what its scripts need",
 		Run: func(ctx context.Context, stage stages.Stage, _ []string) error {
-			keychain := registryauth.Chain{ecrauth.New(ecrauth.Options{
+			stage.Registries = ecrauth.New(ecrauth.Options{
 				Hosts:    stage.Settings.EcrHosts,
 				StateDir: stage.Settings.StateDir,
 				Warn:     stage.Log.Warnf,
-			})}
-			engine, err := dockerops.Connect(keychain, stage.Log)
+			})
+			engine, err := dockerops.Connect(stage.Log)
 			if err != nil {
 				return err
 			}

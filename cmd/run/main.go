@@ -7,7 +7,7 @@ import (
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/dockerops"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/driver"
-	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/ecrauth"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/stages"
 )
 
@@ -17,7 +17,12 @@ func main() {
 		Summary: "run one script of a job in its container",
 		Args:    []string{"SCRIPT", "STAGE"},
 		Run: func(ctx context.Context, stage stages.Stage, args []string) error {
-			engine, err := dockerops.Connect(registryauth.Chain{}, stage.Log)
+			stage.Registries = ecrauth.New(ecrauth.Options{
+				Hosts:    stage.Settings.EcrHosts,
+				StateDir: stage.Settings.StateDir,
+				Warn:     stage.Log.Warnf,
+			})
+			engine, err := dockerops.Connect(stage.Log)
 			if err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ const module = "github.com/gitlab-ecr-executor/gitlab-ecr-executor/"
 // allowed names the packages of ours that each package may import itself.
 // Everyone may import failure and version.
 var allowed = map[string][]string{
+	"internal/certs":           {},
 	"internal/depcheck":        {},
 	"internal/dockerops":       {"internal/plan", "internal/registryauth", "internal/settings"},
 	"internal/driver":          {"internal/gitlab", "internal/settings", "internal/stages"},
@@ -29,7 +30,7 @@ var allowed = map[string][]string{
 	"internal/replay":          {},
 	"internal/settings":        {},
 	"internal/settings/gendoc": {"internal/settings"},
-	"internal/stages":          {"internal/gitlab", "internal/plan", "internal/settings"},
+	"internal/stages":          {"internal/certs", "internal/gitlab", "internal/plan", "internal/registryauth", "internal/settings"},
 	"internal/version":         {},
 }
 

@@ -20,9 +20,9 @@ func networkOptions(n plan.Network) network.CreateOptions {
 }
 
 // containerConfig describes a container to the engine.
-func containerConfig(c plan.Container, image string) (*container.Config, *container.HostConfig, *network.NetworkingConfig) {
+func containerConfig(c plan.Container, image plan.LocalImage) (*container.Config, *container.HostConfig, *network.NetworkingConfig) {
 	config := &container.Config{
-		Image:        image,
+		Image:        image.Ref,
 		Hostname:     c.Hostname,
 		Entrypoint:   c.Entrypoint,
 		Cmd:          c.Command,
@@ -38,21 +38,44 @@ func containerConfig(c plan.Container, image string) (*container.Config, *contai
 	host := &container.HostConfig{
 		Resources: container.Resources{NanoCPUs: c.NanoCPUs, Memory: c.Memory},
 		ShmSize:   c.ShmSize,
+		Runtime:   c.Runtime,
 		// A script must not come back after a restart of the engine.
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
 	}
 	for _, m := range c.Mounts {
-		host.Mounts = append(host.Mounts, mount.Mount{
-			Type: mount.TypeVolume, Source: m.Volume, Target: m.Target,
-			VolumeOptions: &mount.VolumeOptions{NoCopy: true, Labels: m.Labels},
-		})
+		options := &mount.VolumeOptions{NoCopy: !m.Copy, Labels: m.Labels}
+		if m.Memory {
+			options.DriverConfig = &mount.Driver{Name: "local", Options: memoryVolume}
+		}
+		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Source: m.Volume, Target: m.Target, VolumeOptions: options})
 	}
+	applySecurity(host, c.Security)
 	if c.Network == "" {
 		host.NetworkMode = container.NetworkMode("container:" + c.NetworkOf)
 		return config, host, nil
 	}
 	host.NetworkMode = container.NetworkMode(c.Network)
+	host.DNS, host.DNSSearch, host.ExtraHosts = c.Resolver.Servers, c.Resolver.Search, c.Resolver.Hosts
 	return config, host, &network.NetworkingConfig{
 		EndpointsConfig: map[string]*network.EndpointSettings{c.Network: {Aliases: c.Aliases}},
+	}
+}
+
+// memoryVolume are the options of the local volume driver for a tmpfs. Whoever
+// runs in the containers of the job may write to it.
+var memoryVolume = map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "mode=0777,size=256m"}
+
+func applySecurity(host *container.HostConfig, s plan.Security) {
+	host.Privileged = s.Privileged
+	host.CapAdd = s.CapAdd
+	for _, path := range s.Devices {
+		host.Devices = append(host.Devices, container.DeviceMapping{PathOnHost: path, PathInContainer: path, CgroupPermissions: "rwm"})
+	}
+	if s.OpenPaths {
+		host.MaskedPaths, host.ReadonlyPaths = []string{}, []string{}
+	}
+	if s.Daemon {
+		host.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined"}
+		host.CgroupnsMode = container.CgroupnsModePrivate
 	}
 }

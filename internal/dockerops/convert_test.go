@@ -15,7 +15,7 @@ func TestContainerConfig(t *testing.T) {
 		NetworkOf: "helper", NanoCPUs: 1, Memory: 2, ShmSize: 3, Labels: map[string]string{"l": "v"},
 		Mounts: []plan.Mount{{Volume: "v", Target: "/builds", Labels: map[string]string{"m": "n"}}},
 	}
-	config, host, networking := containerConfig(c, "sha256:1")
+	config, host, networking := containerConfig(c, plan.LocalImage{Ref: "sha256:1"})
 	if config.Image != "sha256:1" || config.User != "app" || !config.OpenStdin || !config.StdinOnce || config.Tty ||
 		!reflect.DeepEqual([]string(config.Entrypoint), c.Entrypoint) || config.Labels["l"] != "v" {
 		t.Errorf("config = %+v", config)
@@ -26,7 +26,7 @@ func TestContainerConfig(t *testing.T) {
 	if m := host.Mounts[0]; m.Source != "v" || m.Target != "/builds" || m.VolumeOptions.Labels["m"] != "n" || !m.VolumeOptions.NoCopy {
 		t.Errorf("mount = %+v", m)
 	}
-	_, host, networking = containerConfig(plan.Container{Network: "net", Aliases: []string{"build"}}, "i")
+	_, host, networking = containerConfig(plan.Container{Network: "net", Aliases: []string{"build"}}, plan.LocalImage{})
 	if host.NetworkMode != "net" || !reflect.DeepEqual(networking.EndpointsConfig["net"].Aliases, []string{"build"}) {
 		t.Errorf("network = %v, %+v", host.NetworkMode, networking)
 	}

@@ -2,6 +2,7 @@ package dockerops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -39,10 +40,13 @@ func (e *Engine) CreateNetwork(ctx context.Context, n plan.Network) error {
 	return nil
 }
 
-// CreateContainer creates a container from image, a reference that EnsureImage
-// returned. One that has the name already is a leftover of an earlier try of
-// the same job: it is replaced.
-func (e *Engine) CreateContainer(ctx context.Context, c plan.Container, image string) error {
+// errTaken says that a container of another job has the name.
+var errTaken = errors.New("a container of another job has this name")
+
+// CreateContainer creates a container from image, which EnsureImage returned.
+// One that has the name already is a leftover of an earlier try of the same
+// job: it is replaced.
+func (e *Engine) CreateContainer(ctx context.Context, c plan.Container, image plan.LocalImage) error {
 	ctx, cancel := whole(ctx)
 	defer cancel()
 	config, host, networking := containerConfig(c, image)
@@ -63,6 +67,9 @@ func (e *Engine) CreateContainer(ctx context.Context, c plan.Container, image st
 	}
 	err := create()
 	if errdefs.IsConflict(err) {
+		if other, err := e.api.ContainerInspect(ctx, c.Name); err == nil && other.Config.Labels[plan.LabelJob] != c.Labels[plan.LabelJob] {
+			return fmt.Errorf("creating container %s: %w (%s)", c.Name, errTaken, other.Config.Labels[plan.LabelJob])
+		}
 		if err := e.removeContainer(ctx, c.Name); err != nil {
 			return fmt.Errorf("replacing container %s of an earlier try: %w", c.Name, err)
 		}
@@ -97,6 +104,6 @@ func (e *Engine) judgeStart(err error, c plan.Container) error {
 	case strings.Contains(text, "unable to find user"), strings.Contains(text, "no matching entries in passwd file"):
 		return failure.Build(wrapped, "the image has no such user: change `docker: user` of the image")
 	default:
-		return e.judge(wrapped)
+		return judgePrivileged(e.judge(wrapped), c)
 	}
 }

@@ -12,17 +12,12 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
-	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 )
 
 // Engine is a connection to a Docker Engine. Its methods may be called at once.
 type Engine struct {
-	// Output takes what scripts print: the process's own by default.
-	Output Output
-
-	api      client.APIClient
-	keychain registryauth.Keychain
-	log      logrus.FieldLogger
+	api client.APIClient
+	log logrus.FieldLogger
 
 	// progressEvery is the time between two lines about a pull.
 	progressEvery time.Duration
@@ -35,16 +30,14 @@ type Engine struct {
 // Connect returns the engine that DOCKER_HOST (with DOCKER_TLS_VERIFY and
 // DOCKER_CERT_PATH) names, the local one by default. It does not call the
 // engine yet: the API version is negotiated with the first request.
-func Connect(keychain registryauth.Keychain, log logrus.FieldLogger) (*Engine, error) {
+func Connect(log logrus.FieldLogger) (*Engine, error) {
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
 		return nil, failure.System(fmt.Errorf("connecting to Docker (DOCKER_HOST=%q): %w", os.Getenv(client.EnvOverrideHost), err),
 			"check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH of the gitlab-runner process")
 	}
 	return &Engine{
-		Output:        Output{os.Stdout, os.Stderr},
 		api:           api,
-		keychain:      keychain,
 		log:           log,
 		progressEvery: 5 * time.Second,
 		retryAfter:    time.Second,

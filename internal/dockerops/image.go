@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -13,54 +16,55 @@ import (
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
 )
 
-// EnsureImage makes an image present by its pull policies, in order, and
-// returns the reference to create containers from. An image that is missing,
-// forbidden or not for the platform is a build failure.
-func (e *Engine) EnsureImage(ctx context.Context, want plan.Image) (string, error) {
+// EnsureImage makes an image present by its pull policies, in order, with
+// credentials from keychain. An image that is missing, forbidden or not for the
+// platform is a build failure.
+func (e *Engine) EnsureImage(ctx context.Context, want plan.Image, keychain registryauth.Keychain) (plan.LocalImage, error) {
 	var failures []error
 	for i, policy := range want.Policies {
 		if i > 0 {
 			e.log.Warnf("%s image %s: %v", want.Role, want.Name, failures[i-1])
 			e.log.Infof("Trying pull policy %q for %s image %s ...", policy, want.Role, want.Name)
 		}
-		ref, err := e.ensure(ctx, want, policy)
+		local, err := e.ensure(ctx, want, policy, keychain)
 		if err == nil {
-			return ref, nil
+			return local, nil
 		}
 		if ctx.Err() != nil {
-			return "", err
+			return plan.LocalImage{}, err
 		}
 		failures = append(failures, err)
 	}
 	// The last policy's verdict counts; the others have been shown.
-	return "", fmt.Errorf("%s image %s: %w", want.Role, want.Name, failures[len(failures)-1])
+	return plan.LocalImage{}, fmt.Errorf("%s image %s: %w", want.Role, want.Name, failures[len(failures)-1])
 }
 
-func (e *Engine) ensure(ctx context.Context, want plan.Image, policy settings.PullPolicy) (string, error) {
+func (e *Engine) ensure(ctx context.Context, want plan.Image, policy settings.PullPolicy, keychain registryauth.Keychain) (plan.LocalImage, error) {
 	if policy != settings.PullAlways {
 		local, err := e.inspect(ctx, want)
 		switch {
 		case err == nil:
 			e.log.Infof("Using local %s image %s (%s, pull policy %s)", want.Role, want.Name, shortID(local), policy)
-			return createFrom(want, local), nil
+			return localImage(want, local), nil
 		case !errdefs.IsNotFound(err):
-			return "", e.judge(err)
+			return plan.LocalImage{}, e.judge(err)
 		case policy == settings.PullNever:
-			return "", failure.Build(errors.New("it is not on this runner's engine, and the pull policy is never"),
+			return plan.LocalImage{}, failure.Build(errors.New("it is not on this runner's engine, and the pull policy is never"),
 				"pull it there first, or change `pull_policy`")
 		}
 	}
-	if err := e.pull(ctx, want); err != nil {
-		return "", err
+	if err := e.pull(ctx, want, keychain); err != nil {
+		return plan.LocalImage{}, err
 	}
 	pulled, err := e.inspect(ctx, want)
 	if err != nil {
-		return "", e.judge(fmt.Errorf("inspecting it after the pull: %w", err))
+		return plan.LocalImage{}, e.judge(fmt.Errorf("inspecting it after the pull: %w", err))
 	}
-	return createFrom(want, pulled), nil
+	return localImage(want, pulled), nil
 }
 
 // inspect returns the local image, or a not-found error when there is none for
@@ -79,6 +83,22 @@ func (e *Engine) inspect(ctx context.Context, want plan.Image) (image.InspectRes
 		return local, fmt.Errorf("it is for %s: %w", platforms.Format(has), errdefs.ErrNotFound)
 	}
 	return local, nil
+}
+
+func localImage(want plan.Image, local image.InspectResponse) plan.LocalImage {
+	result := plan.LocalImage{Ref: createFrom(want, local)}
+	if config := local.Config; config != nil {
+		result.Entrypoint, result.Command = config.Entrypoint, config.Cmd
+		result.Healthcheck = config.Healthcheck != nil && len(config.Healthcheck.Test) > 0 && config.Healthcheck.Test[0] != "NONE"
+		for exposed := range config.ExposedPorts {
+			number, protocol, _ := strings.Cut(exposed, "/")
+			if n, err := strconv.Atoi(number); err == nil && (protocol == "" || protocol == "tcp") {
+				result.Ports = append(result.Ports, n)
+			}
+		}
+		slices.Sort(result.Ports)
+	}
+	return result
 }
 
 // createFrom pins what was inspected, so that a tag that moves in between does
@@ -101,7 +121,7 @@ func shortID(local image.InspectResponse) string {
 
 // pull fetches an image; passing faults of network and registry are tried
 // again twice.
-func (e *Engine) pull(ctx context.Context, want plan.Image) error {
+func (e *Engine) pull(ctx context.Context, want plan.Image, keychain registryauth.Keychain) error {
 	named, err := reference.ParseNormalizedNamed(want.Name)
 	if err != nil {
 		return failure.Build(err, "")
@@ -109,7 +129,7 @@ func (e *Engine) pull(ctx context.Context, want plan.Image) error {
 	const tries = 3
 	pause := e.retryAfter
 	for try := 1; ; try++ {
-		err = e.pullOnce(ctx, named, want)
+		err = e.pullOnce(ctx, named, want, keychain)
 		if err == nil || ctx.Err() != nil || try == tries || !isTransient(err) {
 			return err
 		}
@@ -123,8 +143,8 @@ func (e *Engine) pull(ctx context.Context, want plan.Image) error {
 	}
 }
 
-func (e *Engine) pullOnce(ctx context.Context, named reference.Named, want plan.Image) error {
-	cred, found, err := e.keychain.Resolve(ctx, named)
+func (e *Engine) pullOnce(ctx context.Context, named reference.Named, want plan.Image, keychain registryauth.Keychain) error {
+	cred, found, err := keychain.Resolve(ctx, named)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ func encodeAuth(host string, cred registryauth.Credential) (string, error) {
 	header, err := registry.EncodeAuthConfig(registry.AuthConfig{
 		Username:      cred.Username,
 		Password:      cred.Password.Reveal(),
+		IdentityToken: cred.IdentityToken.Reveal(),
+		RegistryToken: cred.RegistryToken.Reveal(),
 		ServerAddress: host,
 	})
 	if err != nil {

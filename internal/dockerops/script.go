@@ -18,9 +18,6 @@ import (
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
 )
 
-// Output takes what scripts print.
-type Output struct{ Stdout, Stderr io.Writer }
-
 var errConnectionLost = errors.New("the connection to the engine broke while the script ran")
 
 const lostRemedy = "did the engine restart? see its log: journalctl -u docker"
@@ -29,7 +26,7 @@ const lostRemedy = "did the engine restart? see its log: journalctl -u docker"
 // stdin, and returns when it has ended: nil, or failure.Script with its exit
 // code. The container stays and can run the next script; the files of the last
 // one are still there. When ctx ends, the script's processes are stopped first.
-func (e *Engine) RunInContainer(ctx context.Context, c plan.Container, script []byte) error {
+func (e *Engine) RunInContainer(ctx context.Context, c plan.Container, script []byte, stdout, stderr io.Writer) error {
 	// The stream must not end with ctx: what the script prints on its way out
 	// belongs to the log.
 	streamCtx, closeStream := context.WithCancel(context.WithoutCancel(ctx))
@@ -44,7 +41,7 @@ func (e *Engine) RunInContainer(ctx context.Context, c plan.Container, script []
 		return e.judgeStart(err, c)
 	}
 
-	output := startStream(attached, script, e.Output)
+	output := startStream(attached, script, stdout, stderr)
 	if err := output.wait(ctx, func() { e.stopProcesses(c.Name, output.done, true) }); err != nil {
 		return failure.System(fmt.Errorf("container %s: %w: %w", c.Name, errConnectionLost, err), lostRemedy)
 	}
@@ -58,7 +55,7 @@ func (e *Engine) RunInContainer(ctx context.Context, c plan.Container, script []
 
 // Exec runs command in a running container with script on its stdin, and
 // returns like RunInContainer.
-func (e *Engine) Exec(ctx context.Context, c plan.Container, command []string, script []byte) error {
+func (e *Engine) Exec(ctx context.Context, c plan.Container, command []string, script []byte, stdout, stderr io.Writer) error {
 	created, err := e.api.ContainerExecCreate(ctx, c.Name, container.ExecOptions{
 		Cmd: command, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	})
@@ -77,7 +74,7 @@ func (e *Engine) Exec(ctx context.Context, c plan.Container, command []string, s
 	}
 	defer attached.Close()
 
-	output := startStream(attached, script, e.Output)
+	output := startStream(attached, script, stdout, stderr)
 	if err := output.wait(ctx, func() { e.stopProcesses(c.Name, output.done, false) }); err != nil {
 		return failure.System(fmt.Errorf("container %s: %w: %w", c.Name, errConnectionLost, err), lostRemedy)
 	}
@@ -116,7 +113,7 @@ type stream struct {
 }
 
 // startStream sends script and copies the output until it ends.
-func startStream(attached types.HijackedResponse, script []byte, out Output) *stream {
+func startStream(attached types.HijackedResponse, script []byte, stdout, stderr io.Writer) *stream {
 	go func() {
 		// A shell that ends before it has read everything closes its stdin:
 		// its exit code tells, not this error.
@@ -126,7 +123,7 @@ func startStream(attached types.HijackedResponse, script []byte, out Output) *st
 	s := &stream{done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		_, s.err = stdcopy.StdCopy(out.Stdout, out.Stderr, attached.Reader)
+		_, s.err = stdcopy.StdCopy(stdout, stderr, attached.Reader)
 	}()
 	return s
 }

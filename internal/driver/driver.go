@@ -107,7 +107,9 @@ func (c Command) run(log *stageLog, args []string, envFile string) error {
 	// GitLab Runner sends TERM on timeout and cancel; INT is for trying by hand.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	return c.Run(ctx, stages.Stage{Environ: gitlab.NewEnviron(os.Environ()), Settings: s, Log: log}, args)
+	return c.Run(ctx, stages.Stage{
+		Environ: gitlab.NewEnviron(os.Environ()), Settings: s, Log: log, Stdout: os.Stdout, Stderr: os.Stderr,
+	}, args)
 }
 
 func (c Command) usage(flags *flag.FlagSet) {

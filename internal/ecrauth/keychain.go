@@ -61,6 +61,12 @@ func (k *Keychain) Resolve(ctx context.Context, repository reference.Named) (reg
 	return cred, err == nil, err
 }
 
+// Knows reports whether host is a registry that Resolve gets a token for.
+func (k *Keychain) Knows(host string) bool {
+	_, ok := k.registry(host)
+	return ok
+}
+
 func (k *Keychain) registry(host string) (Registry, bool) {
 	if region, ok := k.opts.Hosts[host]; ok {
 		return Registry{Host: host, Region: region}, true
@@ -110,8 +116,10 @@ type token struct {
 // fresh reports whether the token is in the first half of its life: 6 of the 12
 // hours that ECR gives.
 func (t token) fresh(now time.Time) bool {
-	return now.Before(t.Issued.Add(t.Expires.Sub(t.Issued)/2)) && t.valid(now)
+	return now.Before(t.renewAt()) && t.valid(now)
 }
+
+func (t token) renewAt() time.Time { return t.Issued.Add(t.Expires.Sub(t.Issued) / 2) }
 
 // valid reports whether the token can still be used, with time left for a pull.
 func (t token) valid(now time.Time) bool {
@@ -131,6 +139,7 @@ func (t token) credential(registry Registry) (registryauth.Credential, error) {
 		Password: registryauth.Secret(password),
 		Source:   fmt.Sprintf("Amazon ECR (%s)", registry.Region),
 		Expires:  t.Expires,
+		RenewAt:  t.renewAt(),
 	}, nil
 }
 

@@ -28,8 +28,11 @@ func jobImage(job gitlab.Job, s settings.Settings) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	if err := checkAllowed(name, job, s); err != nil {
-		return Image{}, err
+	// The operator's own default needs no permission.
+	if job.Image.Name != "" && job.Image.Name != s.Image {
+		if err := checkAllowed(name, job.Image.Name, job.Variables, "ALLOWED_IMAGES", s.AllowedImages); err != nil {
+			return Image{}, err
+		}
 	}
 	policies, err := pullPolicies(job.Image.PullPolicies, s)
 	if err != nil {
@@ -59,28 +62,33 @@ func imageName(written string, vars gitlab.Variables) (string, error) {
 	return reference.TagNameOnly(parsed).String(), nil
 }
 
-// checkAllowed matches, as the docker executor does, the globs of
-// ALLOWED_IMAGES with the image as the job names it. The full name
+// checkAllowed matches, as the docker executor does, the globs of a setting with
+// the image as the job names it. The full name
 // (docker.io/library/busybox:latest) matches as well.
-func checkAllowed(name string, job gitlab.Job, s settings.Settings) error {
-	if len(s.AllowedImages) == 0 || job.Image.Name == "" {
+func checkAllowed(name, written string, vars gitlab.Variables, setting string, globs []string) error {
+	if len(globs) == 0 {
 		return nil
 	}
-	written, _ := job.Variables.Expand(job.Image.Name)
-	for _, glob := range s.AllowedImages {
-		for _, candidate := range []string{written, name} {
-			if ok, err := doublestar.Match(glob, candidate); err != nil {
-				return failure.System(fmt.Errorf("ECR_EXECUTOR_ALLOWED_IMAGES: pattern %q: %w", glob, err), "mend the pattern")
+	written, _ = vars.Expand(written)
+	if ok, err := matchesAny(setting, globs, written, name); err != nil || ok {
+		return err
+	}
+	return failure.Build(fmt.Errorf("image %s is not allowed on this runner", written),
+		"allowed are: "+strings.Join(globs, ", "))
+}
+
+// matchesAny reports whether one of names matches one of the globs of a setting.
+func matchesAny(setting string, globs []string, names ...string) (bool, error) {
+	for _, glob := range globs {
+		for _, name := range names {
+			if ok, err := doublestar.Match(glob, name); err != nil {
+				return false, failure.System(fmt.Errorf("ECR_EXECUTOR_%s: pattern %q: %w", setting, glob, err), "mend the pattern")
 			} else if ok {
-				return nil
+				return true, nil
 			}
 		}
 	}
-	if written == s.Image {
-		return nil
-	}
-	return failure.Build(fmt.Errorf("image %s is not allowed on this runner", written),
-		"allowed are: "+strings.Join(s.AllowedImages, ", "))
+	return false, nil
 }
 
 // pullPolicies returns the policies that both the job (or else the operator)

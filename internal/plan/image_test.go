@@ -44,12 +44,12 @@ func TestAllowedImages(t *testing.T) {
 	for image, want := range tests {
 		j := job(t)
 		j.Image.Name = image
-		_, err := New(j, settings.Settings{AllowedImages: allowed, Image: "default:1"})
+		_, err := New(j, settings.Settings{AllowedImages: allowed, Image: "default:1"}, nil)
 		if (err == nil) != want {
 			t.Errorf("image %s: error = %v, want allowed = %v", image, err, want)
 		}
 	}
-	_, err := New(job(t), settings.Settings{AllowedImages: settings.List{"[a"}})
+	_, err := New(job(t), settings.Settings{AllowedImages: settings.List{"[a"}}, nil)
 	if err == nil || failure.IsBuild(err) {
 		t.Errorf("a broken pattern: error = %v, want the operator's failure", err)
 	}
@@ -102,7 +102,7 @@ func TestHelperImage(t *testing.T) {
 	if own.Name != "mirror.example/helper:1" || !slices.Equal(own.Policies, settings.PullPolicies{settings.PullAlways}) {
 		t.Errorf("own helper = %+v", own)
 	}
-	if _, err := New(job(t), settings.Settings{HelperImage: "Not An Image"}); err == nil || failure.IsBuild(err) {
+	if _, err := New(job(t), settings.Settings{HelperImage: "Not An Image"}, nil); err == nil || failure.IsBuild(err) {
 		t.Errorf("a broken HELPER_IMAGE: error = %v, want the operator's failure", err)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"time"
 
-	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
 )
@@ -29,6 +29,8 @@ const (
 	// LabelTimeout holds the job's timeout in seconds: what is much older was
 	// left by a crash.
 	LabelTimeout = labelPrefix + "timeout"
+	// LabelDindCache marks the volumes with what a project's DinD sidecars keep.
+	LabelDindCache = labelPrefix + "dind-cache"
 )
 
 // Plan is all that a job needs from the engine.
@@ -42,6 +44,14 @@ type Plan struct {
 	// Build runs the scripts of the job's author in the job's image. It joins
 	// the network namespace of Helper.
 	Build Container
+	// Services run beside the scripts. At most one is the job's Docker daemon.
+	Services []Service
+	// WaitForServices bounds how long a service may take until it is ready; 0
+	// does not wait.
+	WaitForServices time.Duration
+	// Client is what the job's Docker clients get; nil when the job has
+	// neither a daemon nor a registry to talk to.
+	Client *Client
 }
 
 // Network is a bridge network of one job.
@@ -53,7 +63,7 @@ type Network struct {
 
 // Image is a container image to have before a container can be created.
 type Image struct {
-	// Role says in the job log what the image is for: "job", "helper".
+	// Role says in the job log what the image is for: "job", "helper", "service".
 	Role string
 	// Name is the full reference, with tag or digest.
 	Name string
@@ -61,6 +71,18 @@ type Image struct {
 	Platform string
 	// Policies are tried in order.
 	Policies settings.PullPolicies
+}
+
+// LocalImage is an image that the engine has.
+type LocalImage struct {
+	// Ref is what to create containers from.
+	Ref string
+	// Entrypoint and Command are the image's own.
+	Entrypoint, Command []string
+	// Healthcheck says that the image tells by itself when it is ready.
+	Healthcheck bool
+	// Ports are the TCP ports that the image exposes, in order.
+	Ports []int
 }
 
 // Container is a container to create.
@@ -78,11 +100,21 @@ type Container struct {
 	Network   string
 	Aliases   []string
 	NetworkOf string
-	Mounts    []Mount
-	NanoCPUs  int64
-	Memory    int64 // bytes
-	ShmSize   int64 // bytes
-	Labels    map[string]string
+	// Resolver does not apply to a container that shares a namespace.
+	Resolver Resolver
+	Mounts   []Mount
+	NanoCPUs int64
+	Memory   int64 // bytes
+	ShmSize  int64 // bytes
+	Runtime  string
+	Security Security
+	Labels   map[string]string
+}
+
+// Resolver is how a container finds hosts.
+type Resolver struct {
+	Servers, Search []string
+	Hosts           []string // "name:address"
 }
 
 // Mount is a named volume in a container; the engine creates it when missing.
@@ -90,6 +122,12 @@ type Mount struct {
 	Volume string
 	Target string
 	Labels map[string]string
+	// Memory keeps the volume in memory: it is gone when no running container
+	// has it mounted. Everybody in the container may write to it.
+	Memory bool
+	// Copy fills a new volume with what the image has at Target, owner and
+	// mode included.
+	Copy bool
 }
 
 // Key returns the key of a job: unique among all that one engine may see.
@@ -104,15 +142,10 @@ func hash(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// New plans a job. Its errors are build failures: they are about what the job
+// New plans a job. registries are the hosts to which the job's Docker clients
+// get credentials. Its errors are build failures: they are about what the job
 // asks for.
-func New(job gitlab.Job, s settings.Settings) (Plan, error) {
-	if len(job.Services) > 0 {
-		// Better refused than left out: the script would fail for a reason
-		// that nobody sees.
-		return Plan{}, failure.Build(fmt.Errorf("the job asks for service %s: this driver starts no services yet", job.Services[0].Name),
-			"run jobs with services on a runner with the docker executor (tags)")
-	}
+func New(job gitlab.Job, s settings.Settings, registries []string) (Plan, error) {
 	buildImage, err := jobImage(job, s)
 	if err != nil {
 		return Plan{}, err
@@ -139,7 +172,9 @@ func New(job gitlab.Job, s settings.Settings) (Plan, error) {
 			Env:      gitSafeDirectory("*"),
 			Network:  name,
 			Aliases:  []string{"build"},
+			Resolver: resolver(s),
 			Mounts:   mounts,
+			Runtime:  s.Runtime,
 			Labels:   containerLabels,
 		},
 		Build: Container{
@@ -154,13 +189,22 @@ func New(job gitlab.Job, s settings.Settings) (Plan, error) {
 			NanoCPUs:  int64(s.Cpus),
 			Memory:    int64(s.Memory),
 			ShmSize:   int64(s.ShmSize),
+			Runtime:   s.Runtime,
 			Labels:    containerLabels,
 		},
 	}
 	if !s.DisableEntrypointOverwrite {
 		p.Build.Entrypoint = job.Image.Entrypoint
 	}
+	if err := p.addServices(job, s); err != nil {
+		return Plan{}, err
+	}
+	p.addClient(job, registries)
 	return p, nil
+}
+
+func resolver(s settings.Settings) Resolver {
+	return Resolver{Servers: s.Dns, Search: s.DnsSearch, Hosts: s.ExtraHosts}
 }
 
 func user(job gitlab.Job, s settings.Settings) string {
@@ -211,20 +255,31 @@ func withLabels(labels, more map[string]string) map[string]string {
 	return all
 }
 
-// mounts returns the volumes of a job. Jobs of the same runner, project and
-// slot share them one after the other; protected refs have their own, because
-// an unprotected job could plant something for them.
-func mounts(job gitlab.Job, jobName string, jobLabels map[string]string) []Mount {
+// slot names what the jobs of a runner, project and slot share.
+func slot(job gitlab.Job) string {
 	slot := hash(job.Server, job.Runner, strconv.FormatInt(job.ProjectID, 10), strconv.Itoa(job.Slot))
 	if job.Protected {
 		slot += "-protected"
 	}
-	shared := map[string]string{
+	return slot
+}
+
+// sharedLabels are those of what outlives a job.
+func sharedLabels(job gitlab.Job) map[string]string {
+	return map[string]string{
 		labelPrefix + "project.id":   strconv.FormatInt(job.ProjectID, 10),
 		labelPrefix + "project.path": job.ProjectPath,
 		labelPrefix + "runner":       job.Runner,
 		labelPrefix + "protected":    strconv.FormatBool(job.Protected),
 	}
+}
+
+// mounts returns the volumes of a job. Jobs of the same runner, project and
+// slot share them one after the other; protected refs have their own, because
+// an unprotected job could plant something for them.
+func mounts(job gitlab.Job, jobName string, jobLabels map[string]string) []Mount {
+	slot := slot(job)
+	shared := sharedLabels(job)
 	builds := Mount{Volume: "gitlab-builds-" + slot, Target: BuildsDir, Labels: shared}
 	if !job.KeepSources {
 		builds = Mount{Volume: jobName + "-builds", Target: BuildsDir, Labels: jobLabels}

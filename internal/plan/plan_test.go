@@ -33,7 +33,7 @@ func job(t *testing.T, variables ...string) gitlab.Job {
 
 func mustPlan(t *testing.T, j gitlab.Job, s settings.Settings) Plan {
 	t.Helper()
-	p, err := New(j, s)
+	p, err := New(j, s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,9 +153,11 @@ func TestMistakesAreBuildFailures(t *testing.T) {
 			func(j *gitlab.Job, _ *settings.Settings) { j.Image.PullPolicies = []string{"never"} },
 			[]string{"not allowed", `["always"]`},
 		},
-		"services": {
-			func(j *gitlab.Job, _ *settings.Settings) { j.Services = []gitlab.Image{{Name: "redis:7"}} },
-			[]string{"redis:7", "no services yet"},
+		"service not allowed": {
+			func(j *gitlab.Job, s *settings.Settings) {
+				j.Services, s.AllowedServices = []gitlab.Image{{Name: "redis:7"}}, settings.List{"postgres:*"}
+			},
+			[]string{"redis:7 is not allowed", "postgres:*"},
 		},
 		"image not allowed": {
 			func(_ *gitlab.Job, s *settings.Settings) { s.AllowedImages = settings.List{"alpine:*"} },
@@ -166,7 +168,7 @@ func TestMistakesAreBuildFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			j, s := job(t), settings.Settings{}
 			tt.change(&j, &s)
-			_, err := New(j, s)
+			_, err := New(j, s, nil)
 			if err == nil || !failure.IsBuild(err) {
 				t.Fatalf("error = %v, want a build failure", err)
 			}

@@ -38,4 +38,6 @@ type Credential struct {
 	// Expires is when the registry stops to accept the credential; zero when
 	// that is not known.
 	Expires time.Time
+	// RenewAt is when the keychain has a newer one; zero when it never will.
+	RenewAt time.Time
 }

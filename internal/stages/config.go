@@ -12,7 +12,7 @@ import (
 // Config tells GitLab Runner where the job's folders are. It also plans the job,
 // so that what is wrong with it or with the settings is said at once.
 func (s Stage) Config(stdout io.Writer) error {
-	if _, err := s.plan(); err != nil {
+	if _, _, err := s.plan(); err != nil {
 		return err
 	}
 	// The job log names the host; without a name it says only less.

@@ -5,44 +5,101 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 )
 
+// Engine is what prepare needs of the engine. Requests that create something
+// come to their end also when ctx does.
+type Engine interface {
+	FileEngine
+	ServiceEngine
+	CreateNetwork(ctx context.Context, n plan.Network) error
+	// EnsureImage has the image on the engine afterwards.
+	EnsureImage(ctx context.Context, image plan.Image, keychain registryauth.Keychain) (plan.LocalImage, error)
+	CreateContainer(ctx context.Context, c plan.Container, image plan.LocalImage) error
+	StartContainer(ctx context.Context, c plan.Container) error
+}
+
 // Prepare gets everything ready for the first script: images, network, the
-// running helper container and the job's container, not yet started. What does
-// not depend on each other happens at once.
+// running helper container, the services, the Docker config and the job's
+// container, not yet started. Each of them begins as soon as what it needs is
+// there.
 func (s Stage) Prepare(ctx context.Context, engine Engine) error {
-	p, err := s.plan()
+	job, p, err := s.plan()
 	if err != nil {
 		return err
 	}
-	start := time.Now()
+	began := time.Now()
 	s.Log.Infof("Using image %s ...", p.Build.Image.Name)
+	keychain := s.keychain(job)
 
-	var helperImage, buildImage string
-	ready, readyCtx := errgroup.WithContext(ctx)
-	ready.Go(func() error { return engine.CreateNetwork(readyCtx, p.Network) })
-	ready.Go(func() (err error) {
-		helperImage, err = engine.EnsureImage(readyCtx, p.Helper.Image)
-		return err
+	all, ctx := errgroup.WithContext(ctx)
+	ensure := func(image plan.Image) *step[plan.LocalImage] {
+		return start(all, func() (plan.LocalImage, error) { return engine.EnsureImage(ctx, image, keychain) })
+	}
+	network := do(all, func() error { return engine.CreateNetwork(ctx, p.Network) })
+	helperImage, buildImage := ensure(p.Helper.Image), ensure(p.Build.Image)
+	helperCreated := do(all, func() error {
+		image, err := helperImage.wait(ctx)
+		if err != nil {
+			return err
+		}
+		if err := waitAll(ctx, network); err != nil {
+			return err
+		}
+		return engine.CreateContainer(ctx, p.Helper, image)
 	})
-	ready.Go(func() (err error) {
-		buildImage, err = engine.EnsureImage(readyCtx, p.Build.Image)
-		return err
+	helperStarted := do(all, func() error {
+		if err := waitAll(ctx, helperCreated); err != nil {
+			return err
+		}
+		return engine.StartContainer(ctx, p.Helper)
 	})
-	if err := ready.Wait(); err != nil {
+	do(all, func() error {
+		image, err := buildImage.wait(ctx)
+		if err != nil {
+			return err
+		}
+		// It joins the network namespace of the helper.
+		if err := waitAll(ctx, helperCreated); err != nil {
+			return err
+		}
+		return engine.CreateContainer(ctx, p.Build, image)
+	})
+	if p.Client != nil {
+		credentials := start(all, func() (credentials, error) { return s.credentials(ctx, job, *p.Client, s.Log.Warnf), ctx.Err() })
+		do(all, func() error {
+			found, err := credentials.wait(ctx)
+			if err != nil {
+				return err
+			}
+			if err := waitAll(ctx, helperStarted); err != nil {
+				return err
+			}
+			return s.writeConfig(ctx, engine, p, found)
+		})
+	}
+	for _, service := range p.Services {
+		image := ensure(service.Image)
+		do(all, func() error {
+			local, err := image.wait(ctx)
+			if err != nil {
+				return err
+			}
+			if err := waitAll(ctx, network); err != nil {
+				return err
+			}
+			if service.Daemon != nil {
+				return s.startDaemon(ctx, engine, service, local, p.WaitForServices)
+			}
+			return s.startService(ctx, engine, service, local, p, helperStarted)
+		})
+	}
+	if err := all.Wait(); err != nil {
 		return err
 	}
-
-	// The job's container names the helper's network namespace.
-	if err := engine.CreateContainer(ctx, p.Helper, helperImage); err != nil {
-		return err
-	}
-	containers, containersCtx := errgroup.WithContext(ctx)
-	containers.Go(func() error { return engine.StartContainer(containersCtx, p.Helper) })
-	containers.Go(func() error { return engine.CreateContainer(containersCtx, p.Build, buildImage) })
-	if err := containers.Wait(); err != nil {
-		return err
-	}
-	s.Log.Infof("Prepared in %s", seconds(time.Since(start)))
+	s.Log.Infof("Prepared in %s", seconds(time.Since(began)))
 	return nil
 }

@@ -3,26 +3,30 @@ package stages
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
 )
 
-// ScriptRunner is what run needs of the engine. Both methods return nil or
-// failure.Script when the script has ended, and stop it when ctx ends.
+// ScriptRunner is what run needs of the engine. Both methods of its own return
+// nil or failure.Script when the script has ended, and stop it when ctx ends.
 type ScriptRunner interface {
+	FileEngine
 	// RunInContainer starts the container, whose command reads the script.
-	RunInContainer(ctx context.Context, c plan.Container, script []byte) error
+	RunInContainer(ctx context.Context, c plan.Container, script []byte, stdout, stderr io.Writer) error
 	// Exec runs command, which reads the script, in the running container.
-	Exec(ctx context.Context, c plan.Container, command []string, script []byte) error
+	Exec(ctx context.Context, c plan.Container, command []string, script []byte, stdout, stderr io.Writer) error
 }
 
 // Run runs the script that GitLab Runner wrote for stage.
 func (s Stage) Run(ctx context.Context, engine ScriptRunner, scriptFile, stage string) error {
-	p, err := s.plan()
+	job, p, err := s.plan()
 	if err != nil {
 		return err
 	}
@@ -31,10 +35,29 @@ func (s Stage) Run(ctx context.Context, engine ScriptRunner, scriptFile, stage s
 		return failure.System(fmt.Errorf("reading the script of stage %s: %w", stage, err),
 			"check that nothing empties the runner's temporary folder while jobs run")
 	}
-	if isUserStage(stage) {
-		return engine.RunInContainer(ctx, p.Build, script)
+	switch {
+	case !isUserStage(stage):
+		return engine.Exec(ctx, p.Helper, plan.HelperCommand(runnerBinary()), script, s.Stdout, s.Stderr)
+	case p.Client == nil:
+		return engine.RunInContainer(ctx, p.Build, script, s.Stdout, s.Stderr)
+	default:
+		return s.runWithClient(ctx, engine, job, p, script)
 	}
-	return engine.Exec(ctx, p.Helper, plan.HelperCommand(runnerBinary()), script)
+}
+
+// runWithClient runs a script that may talk to registries.
+func (s Stage) runWithClient(ctx context.Context, engine ScriptRunner, job gitlab.Job, p plan.Plan, script []byte) error {
+	renewCtx, stop := context.WithCancel(ctx)
+	var renewal sync.WaitGroup
+	renewal.Go(func() { s.keepConfigFresh(renewCtx, engine, job, p) })
+	var watch refusalWatch
+	err := engine.RunInContainer(ctx, p.Build, script, watch.through(s.Stdout), watch.through(s.Stderr))
+	stop()
+	renewal.Wait()
+	if hint := watch.Hint(); err != nil && hint != "" {
+		s.Log.Warn(hint)
+	}
+	return err
 }
 
 // isUserStage tells the scripts of the job's author, which run in the job's

@@ -3,40 +3,73 @@
 package stages
 
 import (
-	"context"
+	"io"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
 )
 
 // Stage is what every stage has: the environment of its process, the operator's
-// settings and the log.
+// settings, the log, and where the scripts' output goes.
 type Stage struct {
-	Environ  gitlab.Environ
-	Settings settings.Settings
-	Log      logrus.FieldLogger
+	Environ        gitlab.Environ
+	Settings       settings.Settings
+	Log            logrus.FieldLogger
+	Stdout, Stderr io.Writer
+	// Registries is the runner's own access to registries; nil where a stage
+	// needs none.
+	Registries Registries
+}
+
+// Registries finds the runner's credentials for registries.
+type Registries interface {
+	registryauth.Keychain
+	// Knows reports, without calling anybody, whether Resolve is to find a
+	// credential for the registry host.
+	Knows(host string) bool
 }
 
 // plan rebuilds the job's plan, the same in every stage.
-func (s Stage) plan() (plan.Plan, error) {
+func (s Stage) plan() (gitlab.Job, plan.Plan, error) {
 	job, err := s.Environ.Job()
 	if err != nil {
-		return plan.Plan{}, err
+		return gitlab.Job{}, plan.Plan{}, err
 	}
-	return plan.New(job, s.Settings)
+	p, err := plan.New(job, s.Settings, s.registriesOf(job))
+	return job, p, err
 }
 
-// Engine is what prepare needs of the engine.
-type Engine interface {
-	CreateNetwork(ctx context.Context, n plan.Network) error
-	// EnsureImage returns the reference to create containers from.
-	EnsureImage(ctx context.Context, image plan.Image) (string, error)
-	CreateContainer(ctx context.Context, c plan.Container, image string) error
-	StartContainer(ctx context.Context, c plan.Container) error
+// registriesOf returns the registries that the job may want to talk to and the
+// runner has credentials for: those that its image, its services and the values
+// of its variables name, and those of the operator.
+func (s Stage) registriesOf(job gitlab.Job) []string {
+	if s.Registries == nil {
+		return nil
+	}
+	hosts := slices.Clone([]string(s.Settings.Registries))
+	// The job's own image is the driver's business, unless the job has a daemon
+	// to build on it with.
+	images := job.Services
+	if len(images) > 0 {
+		images = append(images[:len(images):len(images)], job.Image)
+	}
+	for _, image := range images {
+		name, _ := job.Variables.Expand(image.Name)
+		hosts = append(hosts, registryauth.Hosts(name)...)
+	}
+	for value := range job.Variables.Values() {
+		expanded, _ := job.Variables.Expand(value)
+		hosts = append(hosts, registryauth.Hosts(expanded)...)
+	}
+	slices.Sort(hosts)
+	hosts = slices.Compact(hosts)
+	return slices.DeleteFunc(hosts, func(host string) bool { return !s.Registries.Knows(host) })
 }
 
 // seconds rounds for the job log.
