@@ -94,7 +94,8 @@ func (e *Engine) judgeStart(err error, c plan.Container) error {
 	text := err.Error()
 	wrapped := fmt.Errorf("starting container %s from %s image %s: %w", c.Name, c.Image.Role, c.Image.Name, err)
 	switch {
-	case strings.Contains(text, "No such container"), strings.Contains(text, "received 404"): // the latter when attaching
+	case strings.Contains(text, "No such container"), strings.Contains(text, "received 404"), // the latter when attaching
+		strings.Contains(text, "cannot join network of a non running container"):
 		return failure.System(wrapped, "the container is gone: was it removed while the job ran (docker system prune)?")
 	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory"):
 		return failure.Build(wrapped, "a job's image needs a shell (sh), and what its ENTRYPOINT names must exist: "+

@@ -27,8 +27,8 @@ func (e *Engine) EnsureImage(ctx context.Context, want plan.Image, keychain regi
 	var failures []error
 	for i, policy := range want.Policies {
 		if i > 0 {
-			e.log.Warnf("%s image %s: %v", want.Role, want.Name, failures[i-1])
-			e.log.Infof("Trying pull policy %q for %s image %s ...", policy, want.Role, want.Name)
+			e.log.Warnf("%s image %s: %v", want.Role, want.Familiar(), failures[i-1])
+			e.log.Infof("Trying pull policy %q for %s image %s ...", policy, want.Role, want.Familiar())
 		}
 		local, err := e.ensure(ctx, want, policy, keychain)
 		if err == nil {
@@ -40,7 +40,7 @@ func (e *Engine) EnsureImage(ctx context.Context, want plan.Image, keychain regi
 		failures = append(failures, err)
 	}
 	// The last policy's verdict counts; the others have been shown.
-	return plan.LocalImage{}, fmt.Errorf("%s image %s: %w", want.Role, want.Name, failures[len(failures)-1])
+	return plan.LocalImage{}, fmt.Errorf("%s image %s: %w", want.Role, want.Familiar(), failures[len(failures)-1])
 }
 
 func (e *Engine) ensure(ctx context.Context, want plan.Image, policy settings.PullPolicy, keychain registryauth.Keychain) (plan.LocalImage, error) {
@@ -48,7 +48,7 @@ func (e *Engine) ensure(ctx context.Context, want plan.Image, policy settings.Pu
 		local, err := e.inspect(ctx, want)
 		switch {
 		case err == nil:
-			e.log.Infof("Using local %s image %s (%s, pull policy %s)", want.Role, want.Name, shortID(local), policy)
+			e.log.Infof("Using local %s image %s (%s, pull policy %s)", want.Role, want.Familiar(), shortID(local), policy)
 			return localImage(want, local), nil
 		case !errdefs.IsNotFound(err):
 			return plan.LocalImage{}, e.judge(err)
@@ -130,7 +130,10 @@ func (e *Engine) pull(ctx context.Context, want plan.Image, keychain registryaut
 	pause := e.retryAfter
 	for try := 1; ; try++ {
 		err = e.pullOnce(ctx, named, want, keychain)
-		if err == nil || ctx.Err() != nil || try == tries || !isTransient(err) {
+		if err != nil && ctx.Err() != nil {
+			return fmt.Errorf("the pull was stopped: %w", context.Cause(ctx))
+		}
+		if err == nil || try == tries || !isTransient(err) {
 			return err
 		}
 		e.log.Warnf("Pulling %s failed, trying again in %s (%d of %d): %v", want.Name, pause, try+1, tries, err)
@@ -161,7 +164,7 @@ func (e *Engine) pullOnce(ctx context.Context, named reference.Named, want plan.
 	if want.Platform != "" {
 		forPlatform = " for " + want.Platform
 	}
-	e.log.Infof("Pulling %s image %s%s ...", want.Role, want.Name, forPlatform)
+	e.log.Infof("Pulling %s image %s%s ...", want.Role, want.Familiar(), forPlatform)
 
 	start := time.Now()
 	stream, err := e.api.ImagePull(ctx, want.Name, opts)

@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/owner"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
 )
 
@@ -27,11 +28,18 @@ type object struct {
 
 // Remove removes everything that carries the key of a job: containers with
 // their anonymous volumes, then networks and volumes. What is gone already is
-// no error; one failure does not keep the rest. It also removes what crashed
-// jobs left longer than their timeout, and a good while, ago.
+// no error; one failure does not keep the rest. It also does what Reap does.
 func (e *Engine) Remove(ctx context.Context, key string) error {
-	ours := func(o object) bool { return o.labels[plan.LabelJob] == key || expired(o, time.Now()) }
+	return e.remove(ctx, func(o object) bool { return o.labels[plan.LabelJob] == key || abandoned(o, time.Now()) })
+}
 
+// Reap removes what jobs left that nobody will clean up after: a script of them
+// that still runs could write into another job's sources.
+func (e *Engine) Reap(ctx context.Context) error {
+	return e.remove(ctx, func(o object) bool { return abandoned(o, time.Now()) })
+}
+
+func (e *Engine) remove(ctx context.Context, ours func(object) bool) error {
 	containers, err := e.containers(ctx)
 	if err != nil {
 		return e.judge(err)
@@ -51,6 +59,12 @@ func (e *Engine) Remove(ctx context.Context, key string) error {
 // slack is added to a job's timeout before its leftovers may be removed: the
 // timeout covers neither the job's preparation nor its cleanup.
 const slack = 2 * time.Hour
+
+// abandoned reports whether nobody will remove the object: its job is long over,
+// or the process that ran it is gone.
+func abandoned(o object, now time.Time) bool {
+	return expired(o, now) || owner.Gone(o.labels[plan.LabelOwner])
+}
 
 func expired(o object, now time.Time) bool {
 	timeout, err := strconv.Atoi(o.labels[plan.LabelTimeout])

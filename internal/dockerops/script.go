@@ -31,6 +31,9 @@ func (e *Engine) RunInContainer(ctx context.Context, c plan.Container, script []
 	// belongs to the log.
 	streamCtx, closeStream := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeStream()
+	if err := e.endLastScript(ctx, c); err != nil {
+		return err
+	}
 	attached, err := e.api.ContainerAttach(streamCtx, c.Name, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return e.judgeStart(err, c)
@@ -43,6 +46,9 @@ func (e *Engine) RunInContainer(ctx context.Context, c plan.Container, script []
 
 	output := startStream(attached, script, stdout, stderr)
 	if err := output.wait(ctx, func() { e.stopProcesses(c.Name, output.done, true) }); err != nil {
+		if err := e.endLastScript(context.WithoutCancel(ctx), c); err != nil {
+			e.log.Warn(err)
+		}
 		return failure.System(fmt.Errorf("container %s: %w: %w", c.Name, errConnectionLost, err), lostRemedy)
 	}
 	select {

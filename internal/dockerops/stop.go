@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
 )
 
 // stopProcesses ends what a script started: TERM to every process, and KILL to
@@ -36,6 +39,27 @@ func (e *Engine) stopProcesses(name string, done <-chan struct{}, own bool) {
 	}
 	if err != nil {
 		e.log.Warnf("Stopping the script in container %s: %v", name, err)
+	}
+}
+
+// endLastScript kills a script that still runs in the container, because the
+// stage that started it was killed or lost its connection: who attached to it
+// would take its output for that of the next script.
+func (e *Engine) endLastScript(ctx context.Context, c plan.Container) error {
+	info, err := e.api.ContainerInspect(ctx, c.Name)
+	if err != nil || info.State == nil || !info.State.Running {
+		return nil // what is wrong shows when attaching
+	}
+	e.log.Warn("The last script still runs: stopping it ...")
+	ended, waitFailed := e.api.ContainerWait(ctx, c.Name, container.WaitConditionNotRunning)
+	if err := e.api.ContainerKill(ctx, c.Name, "KILL"); err != nil && !errdefs.IsConflict(err) {
+		return e.judge(fmt.Errorf("stopping the last script in container %s: %w", c.Name, err))
+	}
+	select {
+	case <-ended:
+		return nil
+	case err := <-waitFailed:
+		return e.judge(fmt.Errorf("waiting for the end of the last script in container %s: %w", c.Name, err))
 	}
 }
 

@@ -12,9 +12,11 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/owner"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/stages"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/version"
@@ -72,6 +74,9 @@ func (c Command) main(args []string, stdout, stderr io.Writer, codes gitlab.Exit
 	}
 	if script, ok := failure.ScriptExitCode(err); ok {
 		// The script has said what went wrong; GitLab Runner shows the code.
+		if !codes.ReportsScript() && script != 1 {
+			log.Warnf("The script ended with exit code %d; GitLab Runner before 17.9 takes it for 1", script)
+		}
 		if err := codes.SaveScriptExitCode(script); err != nil {
 			log.Error(err)
 			return codes.System
@@ -107,8 +112,18 @@ func (c Command) run(log *stageLog, args []string, envFile string) error {
 	// GitLab Runner sends TERM on timeout and cancel; INT is for trying by hand.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	if !c.Quiet {
+		// A runner that was killed sends nothing: its driver notices, also when it
+		// writes to the runner's closed pipe, and ends what it does. Cleanup goes
+		// on to its end.
+		signal.Ignore(syscall.SIGPIPE)
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		defer cancel(nil)
+		go watchRunner(ctx, os.Getppid(), cancel)
+	}
 	return c.Run(ctx, stages.Stage{
-		Environ: gitlab.NewEnviron(os.Environ()), Settings: s, Log: log, Stdout: os.Stdout, Stderr: os.Stderr,
+		Environ: gitlab.NewEnviron(os.Environ()), Settings: s, Log: log, Owner: owner.Runner(), Stdout: os.Stdout, Stderr: os.Stderr,
 	}, args)
 }
 
@@ -120,4 +135,21 @@ func (c Command) usage(flags *flag.FlagSet) {
 	}
 	fmt.Fprintf(out, "\n\nCalled by GitLab Runner (executor = \"custom\"). Settings are ECR_EXECUTOR_* variables: see docs/configuration.md.\n\n")
 	flags.PrintDefaults()
+}
+
+// watchRunner ends ctx when the process that called this one is gone.
+func watchRunner(ctx context.Context, runner int, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if os.Getppid() != runner {
+				cancel(stages.ErrRunnerGone)
+				return
+			}
+		}
+	}
 }

@@ -18,6 +18,9 @@ import (
 type Job struct {
 	Identity
 
+	// Owner names the process that runs the job; see package owner.
+	Owner string
+
 	PipelineID  int64
 	ProjectPath string
 	Name        string
@@ -150,6 +153,9 @@ func (e Environ) Job() (Job, error) {
 		Image:         resp.Image,
 		Services:      resp.Services,
 		Variables:     vars,
+	}
+	if job.PipelineID == 0 { // runners up to 15 leave it out
+		job.PipelineID, _ = strconv.ParseInt(vars.original("CI_PIPELINE_ID"), 10, 64)
 	}
 	if resp.GitInfo.Protected != nil {
 		job.Protected = *resp.GitInfo.Protected

@@ -52,7 +52,7 @@ type ExitCodes struct {
 	Build int
 	// System makes GitLab Runner try again while it still prepares the job.
 	System int
-	// file takes the exit code of the job's script; "" with runners up to 15.
+	// file takes the exit code of the job's script; "" with runners before 17.9.
 	file string
 }
 
@@ -72,6 +72,10 @@ func (e Environ) exitCode(name string, fallback int) int {
 	}
 	return code
 }
+
+// ReportsScript says whether GitLab Runner learns the exit code of a script; if
+// not, every failure is a 1 to it.
+func (c ExitCodes) ReportsScript() bool { return c.file != "" }
 
 // SaveScriptExitCode hands the exit code of the job's script to GitLab Runner,
 // which needs it for `allow_failure: exit_codes`. It does nothing with runners

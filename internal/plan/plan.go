@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/distribution/reference"
+
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
 )
@@ -29,6 +31,8 @@ const (
 	// LabelTimeout holds the job's timeout in seconds: what is much older was
 	// left by a crash.
 	LabelTimeout = labelPrefix + "timeout"
+	// LabelOwner names the process that runs the job; see package owner.
+	LabelOwner = labelPrefix + "owner"
 	// LabelDindCache marks the volumes with what a project's DinD sidecars keep.
 	LabelDindCache = labelPrefix + "dind-cache"
 )
@@ -83,6 +87,15 @@ type LocalImage struct {
 	Healthcheck bool
 	// Ports are the TCP ports that the image exposes, in order.
 	Ports []int
+}
+
+// Familiar is the image's name as people write it: without docker.io/library/.
+func (i Image) Familiar() string {
+	named, err := reference.ParseNormalizedNamed(i.Name)
+	if err != nil {
+		return i.Name
+	}
+	return reference.FamiliarString(named)
 }
 
 // Container is a container to create.
@@ -235,6 +248,7 @@ func jobLabels(job gitlab.Job, key string) map[string]string {
 	return map[string]string{
 		LabelJob:                     key,
 		LabelTimeout:                 strconv.Itoa(int(job.Timeout.Seconds())),
+		LabelOwner:                   job.Owner,
 		labelPrefix + "job.id":       strconv.FormatInt(job.ID, 10),
 		labelPrefix + "project.id":   strconv.FormatInt(job.ProjectID, 10),
 		labelPrefix + "project.path": job.ProjectPath,

@@ -2,6 +2,7 @@ package stages
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,20 @@ import (
 type Remover interface {
 	// Remove removes all that carries the key; nothing to remove is no error.
 	Remove(ctx context.Context, key string) error
+}
+
+// ErrRunnerGone is the cause of a context whose stage nobody waits for any more:
+// gitlab-runner was killed. It will not call cleanup either.
+var ErrRunnerGone = errors.New("gitlab-runner has ended without a word")
+
+// cleanUpIfAbandoned does cleanup's part for a runner that is gone.
+func (s Stage) cleanUpIfAbandoned(ctx context.Context, engine Remover, key string) {
+	if !errors.Is(context.Cause(ctx), ErrRunnerGone) {
+		return
+	}
+	if err := engine.Remove(context.WithoutCancel(ctx), key); err != nil {
+		s.Log.Warnf("Cleaning up after the job: %v", err)
+	}
 }
 
 // Cleanup removes all that the job left in the engine. It needs the job's

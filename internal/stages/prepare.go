@@ -14,7 +14,10 @@ import (
 // come to their end also when ctx does.
 type Engine interface {
 	FileEngine
+	Remover
 	ServiceEngine
+	// Reap removes what jobs left that nobody will clean up after.
+	Reap(ctx context.Context) error
 	CreateNetwork(ctx context.Context, n plan.Network) error
 	// EnsureImage has the image on the engine afterwards.
 	EnsureImage(ctx context.Context, image plan.Image, keychain registryauth.Keychain) (plan.LocalImage, error)
@@ -32,10 +35,17 @@ func (s Stage) Prepare(ctx context.Context, engine Engine) error {
 		return err
 	}
 	began := time.Now()
-	s.Log.Infof("Using image %s ...", p.Build.Image.Name)
+	s.Log.Infof("Using image %s ...", p.Build.Image.Familiar())
 	keychain := s.keychain(job)
 
+	defer s.cleanUpIfAbandoned(ctx, engine, p.Key)
 	all, ctx := errgroup.WithContext(ctx)
+	do(all, func() error {
+		if err := engine.Reap(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Warnf("Removing what earlier jobs left: %v", err)
+		}
+		return nil
+	})
 	ensure := func(image plan.Image) *step[plan.LocalImage] {
 		return start(all, func() (plan.LocalImage, error) { return engine.EnsureImage(ctx, image, keychain) })
 	}

@@ -18,6 +18,7 @@ import (
 // nil or failure.Script when the script has ended, and stop it when ctx ends.
 type ScriptRunner interface {
 	FileEngine
+	Remover
 	// RunInContainer starts the container, whose command reads the script.
 	RunInContainer(ctx context.Context, c plan.Container, script []byte, stdout, stderr io.Writer) error
 	// Exec runs command, which reads the script, in the running container.
@@ -35,6 +36,7 @@ func (s Stage) Run(ctx context.Context, engine ScriptRunner, scriptFile, stage s
 		return failure.System(fmt.Errorf("reading the script of stage %s: %w", stage, err),
 			"check that nothing empties the runner's temporary folder while jobs run")
 	}
+	defer s.cleanUpIfAbandoned(ctx, engine, p.Key)
 	switch {
 	case !isUserStage(stage):
 		return engine.Exec(ctx, p.Helper, plan.HelperCommand(runnerBinary()), script, s.Stdout, s.Stderr)
@@ -72,6 +74,7 @@ func isUserStage(stage string) bool {
 // found out.
 func runnerBinary() string {
 	path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", os.Getppid()))
+	path = strings.TrimSuffix(path, " (deleted)") // replaced by a newer one meanwhile
 	if err != nil || filepath.Base(path) != "gitlab-runner" {
 		return ""
 	}

@@ -29,7 +29,7 @@ type ServiceEngine interface {
 // startService starts an ordinary service and waits until it is ready. One that
 // does not become ready is the script's to judge, as with the docker executor.
 func (s Stage) startService(ctx context.Context, engine Engine, service plan.Service, image plan.LocalImage, p plan.Plan, helper *step[none]) error {
-	s.Log.Infof("Starting service %s ...", service.Image.Name)
+	s.Log.Infof("Starting service %s ...", service.Image.Familiar())
 	began := time.Now()
 	if err := engine.CreateContainer(ctx, service.Container, image); err != nil {
 		return err
@@ -47,9 +47,9 @@ func (s Stage) startService(ctx context.Context, engine Engine, service plan.Ser
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		s.Log.Warnf("Service %s probably didn't start properly: %v", service.Image.Name, err)
+		s.Log.Warnf("Service %s probably didn't start properly: %v", service.Image.Familiar(), err)
 	default:
-		s.Log.Infof("Service %s is ready (%s), known as %s", service.Image.Name, seconds(time.Since(began)), strings.Join(service.Aliases, ", "))
+		s.Log.Infof("Service %s is ready (%s), known as %s", service.Image.Familiar(), seconds(time.Since(began)), strings.Join(service.Aliases, ", "))
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (s Stage) startDaemon(ctx context.Context, engine Engine, service plan.Serv
 	for _, note := range d.Notes {
 		s.Log.Warn(note)
 	}
-	s.Log.Infof("Starting Docker daemon %s (%s) ...", service.Image.Name, d.Security)
+	s.Log.Infof("Starting Docker daemon %s (%s) ...", service.Image.Familiar(), d.Security)
 	began := time.Now()
 	files, err := certificates(d.TLS)
 	if err != nil {

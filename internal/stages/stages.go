@@ -22,6 +22,8 @@ type Stage struct {
 	Settings       settings.Settings
 	Log            logrus.FieldLogger
 	Stdout, Stderr io.Writer
+	// Owner names the process that runs the job; see package owner.
+	Owner string
 	// Registries is the runner's own access to registries; nil where a stage
 	// needs none.
 	Registries Registries
@@ -41,6 +43,7 @@ func (s Stage) plan() (gitlab.Job, plan.Plan, error) {
 	if err != nil {
 		return gitlab.Job{}, plan.Plan{}, err
 	}
+	job.Owner = s.Owner
 	p, err := plan.New(job, s.Settings, s.registriesOf(job))
 	return job, p, err
 }
