@@ -74,8 +74,8 @@ func applySecurity(host *container.HostConfig, s plan.Security) {
 	if s.OpenPaths {
 		host.MaskedPaths, host.ReadonlyPaths = []string{}, []string{}
 	}
-	if s.Daemon {
-		host.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined"}
+	if s.Seccomp != "" {
+		host.SecurityOpt = []string{"apparmor=unconfined"} // and the profile, when the engine's cgroup version is known
 		host.CgroupnsMode = container.CgroupnsModePrivate
 	}
 }

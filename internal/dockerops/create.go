@@ -50,6 +50,17 @@ func (e *Engine) CreateContainer(ctx context.Context, c plan.Container, image pl
 	ctx, cancel := whole(ctx)
 	defer cancel()
 	config, host, networking := containerConfig(c, image)
+	if c.Security.Seccomp != "" {
+		info, err := e.api.Info(ctx)
+		if err != nil {
+			return e.judge(fmt.Errorf("asking the engine for its cgroup version: %w", err))
+		}
+		profile, err := seccompProfile(c.Security.Seccomp, info.CgroupVersion == "2")
+		if err != nil {
+			return err
+		}
+		host.SecurityOpt = append(host.SecurityOpt, "seccomp="+profile)
+	}
 	var platform *ocispec.Platform
 	if c.Image.Platform != "" {
 		parsed, err := platforms.Parse(c.Image.Platform)

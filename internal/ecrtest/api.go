@@ -56,6 +56,13 @@ func (s *Server) issue() (secret string, expires time.Time) {
 	return secret, expires
 }
 
+// Token returns a password that the registry accepts for a while, as the API
+// would give it.
+func (s *Server) Token() string {
+	secret, _ := s.issue()
+	return secret
+}
+
 func apiError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.WriteHeader(status)

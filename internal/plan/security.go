@@ -12,16 +12,26 @@ import (
 type Security struct {
 	Privileged bool
 	CapAdd     []string
-	// Daemon opens the seccomp profile for what dockerd and runc do, turns
-	// AppArmor's off and gives the container a cgroup namespace of its own.
-	Daemon bool
-	// OpenPaths shows the parts of /proc and /sys that Docker masks: a daemon
-	// in a user namespace may not mount them otherwise.
+	// Seccomp is the profile for a daemon inside of the container; with it,
+	// AppArmor's is off, which would forbid every mount, and the container has a
+	// cgroup namespace of its own.
+	Seccomp SeccompProfile
+	// OpenPaths shows the parts of /proc and /sys that Docker masks: a daemon in
+	// a user namespace may not mount them for its containers otherwise.
 	OpenPaths bool
 	Devices   []string
 	// Wrapper is put in front of the container's own command.
 	Wrapper []string
 }
+
+// SeccompProfile names a seccomp profile; "" is the engine's default.
+type SeccompProfile string
+
+// The profiles for daemons.
+const (
+	SeccompConfined SeccompProfile = "confined"
+	SeccompRootless SeccompProfile = "rootless"
+)
 
 // secure decides how a sidecar is kept from the host.
 func (s *Service) secure(set settings.Settings, written string) error {
@@ -46,19 +56,33 @@ func (s *Service) secure(set settings.Settings, written string) error {
 		s.Container.Security = Security{Privileged: true}
 	case settings.DindConfined:
 		s.Container.Security = Security{
-			CapAdd: []string{"SYS_ADMIN", "NET_ADMIN"}, Daemon: true, OpenPaths: true,
+			CapAdd: []string{"SYS_ADMIN", "NET_ADMIN"}, Seccomp: SeccompConfined,
 			Wrapper: []string{"sh", "-c", confinedScript, "sidecar"},
 		}
 	case settings.DindRootless:
-		s.Container.Security = Security{Daemon: true, OpenPaths: true, Devices: []string{"/dev/net/tun"}}
+		s.Container.Security = Security{Seccomp: SeccompRootless, OpenPaths: true, Devices: []string{"/dev/net/tun"}}
 	}
 	return nil
 }
 
-// confinedScript makes the container's own cgroups writable, then becomes the
-// container's command.
-const confinedScript = `awk '$3 ~ /^cgroup/ || $2 == "/sys/fs/cgroup" {print $2}' /proc/mounts | while read -r dir; do
-  mount -o remount,bind,rw "$dir"
-done
+// confinedScript opens what dockerd writes to and the container owns, its
+// cgroups and the settings of its network namespace, then becomes the
+// container's command. On cgroup v2 the processes leave the group at the top: it
+// could not be divided among containers otherwise.
+const confinedScript = `set -eu
+rw=remount,bind,rw,nosuid,nodev,noexec
+while read -r _ dir type _; do
+  case $type in cgroup | cgroup2) mount -o $rw none "$dir" ;; esac
+done </proc/self/mounts
+mount --bind /proc/sys/net /proc/sys/net
+mount -o $rw none /proc/sys/net
+if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+  mkdir -p /sys/fs/cgroup/init
+  while read -r pid; do echo "$pid" >/sys/fs/cgroup/init/cgroup.procs || :; done </sys/fs/cgroup/cgroup.procs
+  for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
+    echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control || :
+  done
+fi
+export container=docker
 exec "$@"
 `

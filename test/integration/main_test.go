@@ -22,11 +22,18 @@ import (
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/test/leftover"
 )
 
-const helperImage = "gitlab-ecr-executor/test-helper:latest"
+// Images of test/images.
+const (
+	helperImage   = "gitlab-ecr-executor/test-helper:latest"
+	dindImage     = "gitlab-ecr-executor/test-dind:latest"
+	rootlessImage = "gitlab-ecr-executor/test-dind-rootless:latest"
+)
 
 var (
 	binDir string
 	ecr    *ecrtest.Server
+	// inner is the registry's host as containers reach it.
+	inner string
 	// firstID makes the jobs of this run differ from those of others.
 	firstID = time.Now().UnixMilli()
 	lastID  atomic.Int64
@@ -58,6 +65,9 @@ func run(m *testing.M) (code int, err error) {
 	}
 	ecr = ecrtest.Start()
 	defer ecr.Close()
+	if inner, err = ecr.Reach(); err != nil {
+		return 1, err
+	}
 	if err := pushImages(); err != nil {
 		return 1, err
 	}
@@ -143,7 +153,8 @@ func newJob(t *testing.T, image string, script ...string) *subject {
 	s.ProjectID = s.JobID
 	s.Timeout = 2 * time.Minute
 	s.RetryInterval = 10 * time.Millisecond
-	s.Env = s.environ(t.TempDir(), "ECR_EXECUTOR_HELPER_IMAGE="+helperImage, "ECR_EXECUTOR_PULL_POLICY=if-not-present")
+	s.Env = s.environ(t.TempDir(), "ECR_EXECUTOR_HELPER_IMAGE="+helperImage, "ECR_EXECUTOR_PULL_POLICY=if-not-present",
+		"ECR_EXECUTOR_DIND_IMAGES=**/test-dind*:*", "ECR_EXECUTOR_DIND_INSECURE_REGISTRIES="+inner)
 	return s
 }
 

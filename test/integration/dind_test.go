@@ -1,0 +1,204 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/replay"
+)
+
+// newDockerJob returns a job with a DinD sidecar, whose script has a docker
+// client and finds the private image $PRIVATE in the registry.
+func newDockerJob(t *testing.T, script ...string) *subject {
+	t.Helper()
+	s := newJob(t, dindImage, script...)
+	s.Job.Services = []replay.Image{{Name: dindImage}}
+	s.Job.Variables["PRIVATE"] = inner + "/app:v1"
+	return s
+}
+
+// The example of the README: pull, run, build and push, and not a line of login.
+func TestDindExample(t *testing.T) {
+	job, err := replay.ReadJob("../../examples/dind.yml", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newJob(t, dindImage)
+	s.Job = job
+	s.Job.Variables["ECR_REGISTRY"], s.Job.Variables["PRIVATE_ECR_IMAGE"] = inner, inner+"/app:v1"
+	s.Job.Variables["DOCKER_IMAGE"], s.Job.Variables["DIND_IMAGE"] = dindImage, dindImage
+	expect(t, mustSucceed(t, s), "Downloaded newer image for "+inner+"/app:v1", "hello from inside", "Successfully built",
+		"built: digest: sha256:", "AWS variables in the job: 0", "is ready (")
+}
+
+func TestDindTransports(t *testing.T) {
+	tests := map[string]struct {
+		variables map[string]string
+		alias     string
+		command   []string
+		says      []string
+	}{
+		"nothing said": {says: []string{"host unix:///gitlab-docker/docker.sock", "server up", "2375 closed", "2376 closed"}},
+		"plain": {
+			variables: map[string]string{"DOCKER_TLS_CERTDIR": ""},
+			says:      []string{"host tcp://docker:2375", "server up", "2376 closed"},
+		},
+		"TLS": {
+			variables: map[string]string{"DOCKER_TLS_CERTDIR": "/certs"},
+			says:      []string{"host tcp://docker:2376", "server up", "verify 1", "2375 closed", "without a certificate: refused"},
+		},
+		"TLS as documented by GitLab": {
+			variables: map[string]string{
+				"DOCKER_HOST": "tcp://docker:2376", "DOCKER_TLS_CERTDIR": "/certs", "DOCKER_TLS_VERIFY": "1",
+				"DOCKER_CERT_PATH": "$DOCKER_TLS_CERTDIR/client",
+			},
+			says: []string{"host tcp://docker:2376", "server up", "2375 closed"},
+		},
+		"plain under an alias": {
+			variables: map[string]string{"DOCKER_HOST": "tcp://engine:2375"}, alias: "engine",
+			says: []string{"host tcp://engine:2375", "server up"},
+		},
+		"flags of the job": {
+			command: []string{"--default-shm-size=99m"},
+			says:    []string{"host unix:///gitlab-docker/docker.sock", "server up", "shm 99"},
+		},
+		"a command of the job": {
+			variables: map[string]string{"DOCKER_TLS_CERTDIR": ""},
+			command:   []string{"sh", "-c", "exec dockerd --host=unix:///var/run/docker.sock --host=tcp://0.0.0.0:2375 --tls=false"},
+			says:      []string{"host tcp://docker:2375", "server up"},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			closed := `bash -c "exec 3<>/dev/tcp/docker/%[1]s" 2>/dev/null || echo %[1]s closed`
+			s := newDockerJob(t, "echo host $DOCKER_HOST", "docker version >/dev/null && echo server up", "echo verify $DOCKER_TLS_VERIFY",
+				fmt.Sprintf(closed, "2375"), fmt.Sprintf(closed, "2376"))
+			if name == "TLS" {
+				s.Job.Script = append(s.Job.Script, "DOCKER_CERT_PATH=/nowhere docker --tls version 2>&1 | grep -q Server: || echo without a certificate: refused")
+			}
+			if tt.command != nil {
+				s.Job.Script = append(s.Job.Script, "docker load -q -i /dev/null || true",
+					`docker pull -q "$PRIVATE"`, `echo shm $(docker run --rm "$PRIVATE" df -m /dev/shm | awk 'END{print $2}')`)
+				if name != "flags of the job" {
+					s.Job.Script = s.Job.Script[:5]
+				}
+			}
+			for key, value := range tt.variables {
+				s.Job.Variables[key] = value
+			}
+			s.Job.Services[0].Alias, s.Job.Services[0].Command = tt.alias, tt.command
+			expect(t, mustSucceed(t, s), tt.says...)
+		})
+	}
+}
+
+// A job may ask for a sidecar without naming it, and have it in any image.
+func TestDindByVariable(t *testing.T) {
+	s := newJob(t, dindImage, "docker info --format 'storage {{.Driver}}'")
+	s.Job.Variables["ECR_DIND"] = "true"
+	s.set("ECR_EXECUTOR_DIND_IMAGE=" + dindImage)
+	expect(t, mustSucceed(t, s), "Starting Docker daemon "+dindImage, "storage overlay2")
+}
+
+// The containers of the daemon see the job's sources under the same path, have
+// limits and publish ports that the script reaches.
+func TestDindContainers(t *testing.T) {
+	s := newDockerJob(t,
+		`docker pull -q "$PRIVATE"`,
+		`docker run --rm -v "$CI_PROJECT_DIR:/src" "$PRIVATE" cat /src/committed.txt`,
+		`echo memory $(docker run --rm --memory 64m "$PRIVATE" cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null)`,
+		`docker run -d --name web -p 8080:80 "$PRIVATE" sh -c 'echo served > /tmp/index.html; httpd -f -p 80 -h /tmp' >/dev/null`,
+		`for try in $(seq 100); do page=$(bash -c 'exec 3<>/dev/tcp/docker/8080 && printf "GET /index.html HTTP/1.0\r\n\r\n" >&3 && cat <&3' 2>/dev/null) && [ -n "$page" ] && break; sleep 0.1; done`,
+		`echo "$page"`,
+		`docker network create inside >/dev/null`,
+		`docker run -d --name one --network inside "$PRIVATE" sleep 60 >/dev/null`,
+		`docker run --rm --network inside "$PRIVATE" ping -c 1 one | grep "1 packets received"`,
+	)
+	s.GitDir = gitRepository(t)
+	expect(t, mustSucceed(t, s), "from a commit", "memory 67108864", "\nserved", "1 packets received")
+}
+
+// Images with a user of their own use daemon and credentials too, a login of the
+// job's own is kept beside ours, and other clients read the same file.
+func TestDindCredentials(t *testing.T) {
+	s := newDockerJob(t,
+		"id -u",
+		`docker pull -q "$PRIVATE"`,
+		`echo "$TOKEN" | docker login -u AWS --password-stdin other.example 2>&1 | tail -1 || true`,
+		`echo "$TOKEN" | docker login -u AWS --password-stdin `+ecr.Host()+` >/dev/null 2>&1 || true`,
+		`skopeo inspect --tls-verify=false "docker://$PRIVATE" | grep '"Name"'`,
+		`grep -c '"auth"' "$DOCKER_CONFIG/config.json"`,
+		`docker rmi -f "$PRIVATE" >/dev/null; docker pull -q "$PRIVATE"`,
+	)
+	s.Job.Image.Docker.User = "1000"
+	s.Secrets = map[string]string{"TOKEN": ecr.Token()}
+	expect(t, mustSucceed(t, s), "\n1000\n", `"Name": "`+inner+`/app"`)
+}
+
+func TestDindMistakes(t *testing.T) {
+	tests := map[string]struct {
+		arrange func(s *subject)
+		build   bool
+		says    []string
+	}{
+		"not allowed": {
+			func(s *subject) { s.set("ECR_EXECUTOR_ALLOWED_SERVICES=docker:*") }, true,
+			[]string{"service " + dindImage, "is not allowed on this runner", "docker:*"},
+		},
+		"certificates in a folder of the image": {
+			func(s *subject) { s.Job.Variables["DOCKER_TLS_CERTDIR"] = "/etc" }, true,
+			[]string{`DOCKER_TLS_CERTDIR is "/etc"`, `set it to "/certs"`},
+		},
+		"relative folder of certificates": {
+			func(s *subject) { s.Job.Variables["DOCKER_TLS_CERTDIR"] = "certs" }, true,
+			[]string{`DOCKER_TLS_CERTDIR is "certs"`},
+		},
+		"two daemons": {
+			func(s *subject) { s.Job.Services = append(s.Job.Services, replay.Image{Name: dindImage}) }, true,
+			[]string{"has a Docker daemon already"},
+		},
+		"the daemon ends at once": {
+			func(s *subject) { s.Job.Services[0].Command = []string{"--no-such-flag"} }, false,
+			[]string{"the Docker daemon of the job", "is not up: it ended with exit code", "unknown flag: --no-such-flag"},
+		},
+		"an image that is missing": {
+			func(s *subject) { s.Job.Services[0].Name = ecr.Host() + "/test-dind-nowhere:v1" }, true,
+			[]string{"sidecar image", "test-dind-nowhere"},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newDockerJob(t, "echo never run")
+			tt.arrange(s)
+			result, log := s.play(t)
+			var build *replay.BuildError
+			if result.Err == nil || errors.As(result.Err, &build) != tt.build {
+				t.Errorf("the job ended with %v, want a build failure: %v", result.Err, tt.build)
+			}
+			expect(t, log, tt.says...)
+			if strings.Contains(log, "\nnever run") {
+				t.Errorf("the script ran:\n%s", log)
+			}
+		})
+	}
+}
+
+// What a registry refuses in the script gets a line of ours at the end.
+func TestDindHint(t *testing.T) {
+	ecr.Deny("refused")
+	s := newDockerJob(t, "docker pull "+inner+"/refused:v1")
+	result, log := s.play(t)
+	if result.Err == nil {
+		t.Error("the job succeeded")
+	}
+	expect(t, log, "is not authorized to perform: ecr:BatchGetImage", "the role of this runner may not do that in ECR")
+
+	s = newDockerJob(t, "DOCKER_CONFIG=/nowhere docker pull $PRIVATE")
+	result, log = s.play(t)
+	if result.Err == nil {
+		t.Error("the job succeeded")
+	}
+	expect(t, log, "no basic auth credentials", "a registry was asked without credentials")
+}
