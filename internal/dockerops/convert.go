@@ -42,6 +42,9 @@ func containerConfig(c plan.Container, image plan.LocalImage) (*container.Config
 		// A script must not come back after a restart of the engine.
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
 	}
+	if c.Silent {
+		host.LogConfig.Type = "none"
+	}
 	for _, m := range c.Mounts {
 		options := &mount.VolumeOptions{NoCopy: !m.Copy, Labels: m.Labels}
 		if m.Memory {

@@ -20,7 +20,9 @@ import (
 // container at a time, and takes it back when that is removed. A daemon whose
 // cache another job has begins with none.
 func (e *Engine) CreateDaemon(ctx context.Context, s plan.Service, image plan.LocalImage) (c plan.Container, cached bool, err error) {
-	c = s.For(image)
+	if c, err = s.For(image); err != nil {
+		return c, false, err
+	}
 	if s.Daemon.Cache != "" {
 		leased := c
 		leased.Name = s.Daemon.Cache
@@ -105,9 +107,11 @@ func daemonRemedy(notReady *NotReadyError, d *plan.Daemon) string {
 	switch {
 	case strings.Contains(log, "no space left on device"):
 		return "make room on the engine's disk: docker system df, docker system prune"
-	case strings.Contains(log, "newuidmap") || strings.Contains(log, "newgidmap"):
+	case strings.Contains(log, "failed to setup UID/GID map"), strings.Contains(log, "newuidmap: "):
 		return "without CAP_SYS_ADMIN, newuidmap and newgidmap of the image need file capabilities in place of setuid: " +
 			"chmod u-s, setcap cap_setuid+ep newuidmap, setcap cap_setgid+ep newgidmap"
+	case strings.Contains(log, "/dev/net/tun"), strings.Contains(log, "setting up tap"):
+		return "the engine's host needs /dev/net/tun: modprobe tun"
 	case errors.Is(notReady, errNotInTime) && d.Socket != "":
 		return fmt.Sprintf("its entrypoint must hand its arguments on to dockerd (it should listen on %s); a slow host needs a larger ECR_EXECUTOR_WAIT_FOR_SERVICES_TIMEOUT", d.Socket)
 	default:

@@ -88,7 +88,7 @@ func (e *Engine) inspect(ctx context.Context, want plan.Image) (image.InspectRes
 func localImage(want plan.Image, local image.InspectResponse) plan.LocalImage {
 	result := plan.LocalImage{Ref: createFrom(want, local)}
 	if config := local.Config; config != nil {
-		result.Entrypoint, result.Command = config.Entrypoint, config.Cmd
+		result.Entrypoint, result.Command, result.User = config.Entrypoint, config.Cmd, config.User
 		result.Healthcheck = config.Healthcheck != nil && len(config.Healthcheck.Test) > 0 && config.Healthcheck.Test[0] != "NONE"
 		for exposed := range config.ExposedPorts {
 			number, protocol, _ := strings.Cut(exposed, "/")

@@ -1,9 +1,14 @@
 package plan
 
 import (
+	"cmp"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
 )
 
 // daemonArguments reports whether a service's command is for dockerd, so that
@@ -13,21 +18,28 @@ func daemonArguments(command []string) bool {
 	return strings.HasPrefix(first, "-") || path.Base(first) == "dockerd" || path.Base(first) == "dockerd-entrypoint.sh"
 }
 
-// For returns the container as it is to be created from image: that of a daemon
+// For returns the container of a daemon as it is to be created from image: it
 // runs the image's own entrypoint, with the daemon's flags and the wrapper.
-func (s Service) For(image LocalImage) Container {
+func (s Service) For(image LocalImage) (Container, error) {
 	c := s.Container
-	if s.Daemon == nil {
-		return c
+	wrapper := slices.Clone(c.Security.Wrapper)
+	if s.Daemon.Security == settings.DindRootless {
+		user := cmp.Or(c.User, image.User)
+		if name, _, _ := strings.Cut(user, ":"); name == "" || name == "root" || name == "0" {
+			return c, failure.Build(fmt.Errorf("the user of the rootless sidecar %s is root", s.Image.Familiar()),
+				"use an image whose daemon runs without root, such as docker:dind-rootless")
+		}
+		// The wrapper changes to the user.
+		wrapper, c.User = append(wrapper, user), "0"
 	}
 	entrypoint, command := ownCommand(c, image)
 	words := slices.Concat(entrypoint, command)
 	if s.Daemon.Socket != "" || len(words) == 0 {
 		words = daemonCommand(entrypoint, command, s.Daemon.Flags)
 	}
-	c.Entrypoint = append(slices.Clone(c.Security.Wrapper), words[:1]...)
+	c.Entrypoint = append(wrapper, words[:1]...)
 	c.Command = words[1:]
-	return c
+	return c, nil
 }
 
 // ownCommand is what a container runs, by the job's choice or the image's.

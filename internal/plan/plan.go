@@ -83,6 +83,8 @@ type LocalImage struct {
 	Ref string
 	// Entrypoint and Command are the image's own.
 	Entrypoint, Command []string
+	// User is the image's own; "" is root.
+	User string
 	// Healthcheck says that the image tells by itself when it is ready.
 	Healthcheck bool
 	// Ports are the TCP ports that the image exposes, in order.
@@ -120,6 +122,9 @@ type Container struct {
 	Memory   int64 // bytes
 	ShmSize  int64 // bytes
 	Runtime  string
+	// Silent keeps nothing on the engine's disk of what the container prints:
+	// the output of scripts is not masked there.
+	Silent   bool
 	Security Security
 	Labels   map[string]string
 }
@@ -187,6 +192,7 @@ func New(job gitlab.Job, s settings.Settings, registries []string) (Plan, error)
 			Aliases:  []string{"build"},
 			Resolver: resolver(s),
 			Mounts:   mounts,
+			Silent:   true,
 			Runtime:  s.Runtime,
 			Labels:   containerLabels,
 		},
@@ -197,6 +203,7 @@ func New(job gitlab.Job, s settings.Settings, registries []string) (Plan, error)
 			Env:       append(job.Variables.ContainerEnv(), gitSafeDirectory(job.ProjectDir)...),
 			User:      user(job, s),
 			OpenStdin: true,
+			Silent:    true,
 			NetworkOf: name + "-helper",
 			Mounts:    mounts,
 			NanoCPUs:  int64(s.Cpus),

@@ -60,7 +60,10 @@ func (s *Service) secure(set settings.Settings, written string) error {
 			Wrapper: []string{"sh", "-c", confinedScript, "sidecar"},
 		}
 	case settings.DindRootless:
-		s.Container.Security = Security{Seccomp: SeccompRootless, OpenPaths: true, Devices: []string{"/dev/net/tun"}}
+		s.Container.Security = Security{
+			Seccomp: SeccompRootless, OpenPaths: true, Devices: []string{"/dev/net/tun"},
+			Wrapper: []string{"sh", "-c", rootlessScript, "sidecar"},
+		}
 	}
 	return nil
 }
@@ -85,4 +88,13 @@ if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
 fi
 export container=docker
 exec "$@"
+`
+
+// rootlessScript lets user $1 use the container's own copy of /dev/net/tun, which
+// has the mode of the host's, and becomes the container's command as that user.
+const rootlessScript = `set -eu
+chmod 0666 /dev/net/tun
+user=$1
+shift
+exec su -s /bin/sh "$user" -c 'exec "$0" "$@"' -- "$@"
 `

@@ -67,6 +67,11 @@ func (s Stage) startDaemon(ctx context.Context, engine Engine, service plan.Serv
 	}
 	s.Log.Infof("Starting Docker daemon %s (%s) ...", service.Image.Familiar(), d.Security)
 	began := time.Now()
+	if len(s.Settings.Dns) == 0 {
+		for _, server := range resolvers(resolvConfs) {
+			d.Flags = append(d.Flags, "--dns="+server)
+		}
+	}
 	files, err := certificates(d.TLS)
 	if err != nil {
 		return err

@@ -66,8 +66,8 @@ func TestDindTransports(t *testing.T) {
 		},
 		"a command of the job": {
 			variables: map[string]string{"DOCKER_TLS_CERTDIR": ""},
-			command:   []string{"sh", "-c", "exec dockerd --host=unix:///var/run/docker.sock --host=tcp://0.0.0.0:2375 --tls=false"},
-			says:      []string{"host tcp://docker:2375", "server up"},
+			command:   []string{"sh", "-c", "exec dockerd --host=unix:///var/run/docker.sock --host=tcp://0.0.0.0:2375 --tls=false --default-shm-size=99m --insecure-registry=" + inner},
+			says:      []string{"host tcp://docker:2375", "server up", "shm 99"},
 		},
 	}
 	for name, tt := range tests {
@@ -76,14 +76,11 @@ func TestDindTransports(t *testing.T) {
 			s := newDockerJob(t, "echo host $DOCKER_HOST", "docker version >/dev/null && echo server up", "echo verify $DOCKER_TLS_VERIFY",
 				fmt.Sprintf(closed, "2375"), fmt.Sprintf(closed, "2376"))
 			if name == "TLS" {
-				s.Job.Script = append(s.Job.Script, "DOCKER_CERT_PATH=/nowhere docker --tls version 2>&1 | grep -q Server: || echo without a certificate: refused")
+				s.Job.Script = append(s.Job.Script, "(env -u DOCKER_TLS_VERIFY -u DOCKER_CERT_PATH docker version 2>&1 || true) | grep -q 'HTTP request to an HTTPS server' && echo without a certificate: refused")
 			}
 			if tt.command != nil {
-				s.Job.Script = append(s.Job.Script, "docker load -q -i /dev/null || true",
-					`docker pull -q "$PRIVATE"`, `echo shm $(docker run --rm "$PRIVATE" df -m /dev/shm | awk 'END{print $2}')`)
-				if name != "flags of the job" {
-					s.Job.Script = s.Job.Script[:5]
-				}
+				s.Job.Script = append(s.Job.Script, `docker pull -q "$PRIVATE"`,
+					`echo shm $(docker run --rm "$PRIVATE" df -m /dev/shm | awk 'END{print $2}')`)
 			}
 			for key, value := range tt.variables {
 				s.Job.Variables[key] = value
@@ -201,4 +198,40 @@ func TestDindHint(t *testing.T) {
 		t.Error("the job succeeded")
 	}
 	expect(t, log, "no basic auth credentials", "a registry was asked without credentials")
+}
+
+// The containers inside ask the DNS server that the operator names, or this
+// host's; limits of services are for the daemon and all that it runs.
+func TestDindFit(t *testing.T) {
+	s := newDockerJob(t,
+		`docker pull -q "$PRIVATE"`,
+		`echo inside: $(docker run --rm "$PRIVATE" cat /etc/resolv.conf)`,
+		`echo mtu $(docker run --rm "$PRIVATE" cat /sys/class/net/eth0/mtu)`,
+		`docker info --format '{{.RegistryConfig.Mirrors}} {{.HTTPProxy}} {{.NoProxy}}'`,
+		`docker run --rm --shm-size 1g "$PRIVATE" sh -c 'dd if=/dev/zero of=/dev/shm/x bs=1M count=300 2>/dev/null; echo survived' || echo "out of memory"`,
+	)
+	s.Job.Variables["HTTP_PROXY"] = "http://192.0.2.77:3128"
+	s.Job.Variables["NO_PROXY"] = "docker," + strings.Split(inner, ":")[0]
+	s.set("ECR_EXECUTOR_DNS=192.0.2.53", "ECR_EXECUTOR_NETWORK_MTU=1400", "ECR_EXECUTOR_DIND_REGISTRY_MIRRORS=http://mirror.example:5000",
+		"ECR_EXECUTOR_SERVICE_MEMORY=200m")
+	log := mustSucceed(t, s)
+	expect(t, log, "nameserver 192.0.2.53", "mtu 1400", "[http://mirror.example:5000/] http://192.0.2.77:3128", ",localhost,127.0.0.1,", "docker")
+	if strings.Contains(log, "\nsurvived") {
+		t.Errorf("the limit of services is not the daemon's:\n%s", log)
+	}
+}
+
+// A variable with a registry that only looks like ECR gets no token, and the
+// config holds none but those of the registries that the job names.
+func TestDindLookAlikes(t *testing.T) {
+	s := newDockerJob(t, `cat "$DOCKER_CONFIG/config.json"`)
+	s.Job.Variables["EVIL"] = "111122223333.dkr.ecr.eu-west-1.amazonaws.com.evil.example/app"
+	s.Job.Variables["USERINFO"] = "https://111122223333.dkr.ecr.eu-west-1.amazonaws.com@evil.example/"
+	s.Job.Variables["PORT"] = "111122223333.dkr.ecr.eu-west-1.amazonaws.com:8443/app"
+	s.Job.Variables["REAL"] = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/app"
+	log := mustSucceed(t, s)
+	expect(t, log, `"`+inner+`": {`, `"111122223333.dkr.ecr.eu-west-1.amazonaws.com": {`)
+	if strings.Contains(log, "evil") || strings.Contains(log, "8443") {
+		t.Errorf("a look-alike got credentials:\n%s", log)
+	}
 }
