@@ -93,10 +93,11 @@ else
 fi
 chmod 0666 "$1" || exit 1
 if [ -n "$2" ] && command -v docker >/dev/null; then
-  docker -H "unix://$1" container prune --force >/dev/null &
-  docker -H "unix://$1" network prune --force >/dev/null &
-  wait
-  docker -H "unix://$1" volume prune --force >/dev/null
+  docker -H "unix://$1" container prune --force >/dev/null || exit 1
+  docker -H "unix://$1" network prune --force >/dev/null || exit 1
+  # "volume prune" removes those with a name in some versions only.
+  volumes=$(docker -H "unix://$1" volume ls --quiet) || exit 1
+  [ -z "$volumes" ] || docker -H "unix://$1" volume rm --force $volumes >/dev/null || exit 1
 fi
 echo "$version"
 `

@@ -34,6 +34,13 @@ type Daemon struct {
 	Data Mount
 }
 
+// Cache is what a project's sidecars have kept on the engine.
+type Cache struct {
+	Name  string
+	Size  int64 // bytes
+	InUse bool
+}
+
 // CacheMount is Data kept in the cache.
 func (d *Daemon) CacheMount() Mount {
 	cache := d.Data

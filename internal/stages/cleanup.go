@@ -7,12 +7,19 @@ import (
 	"time"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
 )
 
-// Remover is what cleanup needs of the engine.
+// Remover removes what a job has in the engine.
 type Remover interface {
 	// Remove removes all that carries the key; nothing to remove is no error.
 	Remove(ctx context.Context, key string) error
+}
+
+// Cleaner is what cleanup needs of the engine.
+type Cleaner interface {
+	Remover
+	CacheKeeper
 }
 
 // ErrRunnerGone is the cause of a context whose stage nobody waits for any more:
@@ -31,7 +38,7 @@ func (s Stage) cleanUpIfAbandoned(ctx context.Context, engine Remover, key strin
 
 // Cleanup removes all that the job left in the engine. It needs the job's
 // identity alone: it also runs after a failed config.
-func (s Stage) Cleanup(ctx context.Context, engine Remover) error {
+func (s Stage) Cleanup(ctx context.Context, engine Cleaner) error {
 	id, err := s.Environ.Identity()
 	if err != nil {
 		return err
@@ -39,6 +46,11 @@ func (s Stage) Cleanup(ctx context.Context, engine Remover) error {
 	start := time.Now()
 	if err := engine.Remove(ctx, plan.Key(id)); err != nil {
 		return fmt.Errorf("cleaning up after job %d: %w", id.ID, err)
+	}
+	if s.Settings.DindCache == settings.DindCacheProject {
+		if err := s.trimCaches(ctx, engine, time.Now()); err != nil {
+			s.Log.Warn(err)
+		}
 	}
 	s.Log.Infof("Removed containers, network and volumes of job %d in %s", id.ID, seconds(time.Since(start)))
 	return nil

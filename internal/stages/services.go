@@ -89,6 +89,11 @@ func (s Stage) startDaemon(ctx context.Context, engine Engine, service plan.Serv
 	if err != nil {
 		return err
 	}
+	if cached {
+		if err := s.cacheUses().note(d.Cache, time.Now()); err != nil {
+			s.Log.Warnf("The cache of this project counts as unused: %v", err)
+		}
+	}
 	with := ""
 	switch {
 	case cached:
