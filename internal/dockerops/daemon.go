@@ -69,8 +69,7 @@ func (e *Engine) WaitForDaemon(ctx context.Context, c plan.Container, d *plan.Da
 	var notReady *NotReadyError
 	if errors.As(err, &notReady) {
 		return "", failure.System(
-			fmt.Errorf("the Docker daemon of the job (%s, %s) is not up: %w; the end of its log:\n%s",
-				c.Image.Name, d.Security, err, indent(notReady.Log)),
+			fmt.Errorf("the Docker daemon of the job (%s, %s) is not up: %w", c.Image.Familiar(), d.Security, err),
 			daemonRemedy(notReady, d))
 	}
 	return version, err
@@ -118,10 +117,6 @@ func daemonRemedy(notReady *NotReadyError, d *plan.Daemon) string {
 	default:
 		return "its log tells why; docs/security.md says what a sidecar needs of the engine (ECR_EXECUTOR_DIND_SECURITY)"
 	}
-}
-
-func indent(log string) string {
-	return "  " + strings.ReplaceAll(strings.TrimSpace(log), "\n", "\n  ")
 }
 
 // judgePrivileged explains an engine that refuses a privileged container.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -21,7 +22,14 @@ type NotReadyError struct {
 	Log string
 }
 
-func (e *NotReadyError) Error() string { return e.Err.Error() }
+// Error ends with the log.
+func (e *NotReadyError) Error() string {
+	if strings.TrimSpace(e.Log) == "" {
+		return e.Err.Error() + "; it printed nothing"
+	}
+	return e.Err.Error() + "; the end of its log:\n  " + strings.ReplaceAll(strings.TrimSpace(e.Log), "\n", "\n  ")
+}
+
 func (e *NotReadyError) Unwrap() error { return e.Err }
 
 var errNotInTime = errors.New("it was not ready in time")
@@ -127,12 +135,10 @@ func (e *Engine) healthy(ctx context.Context, name string) error {
 			return err
 		}
 		if health := state.State.Health; health != nil {
-			switch health.Status {
-			case container.Healthy:
+			if health.Status == container.Healthy {
 				return nil
-			case container.Unhealthy:
-				return errors.New("its HEALTHCHECK says unhealthy")
 			}
+			// It may still become healthy: its patience is not ours.
 		}
 		select {
 		case <-ctx.Done():

@@ -2,6 +2,7 @@ package stages
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -46,8 +47,14 @@ func (s Stage) Prepare(ctx context.Context, engine Engine) error {
 		}
 		return nil
 	})
+	images := map[string]*step[plan.LocalImage]{}
 	ensure := func(image plan.Image) *step[plan.LocalImage] {
-		return start(all, func() (plan.LocalImage, error) { return engine.EnsureImage(ctx, image, keychain) })
+		// What two containers run is pulled once.
+		key := fmt.Sprint(image.Name, image.Platform, image.Policies)
+		if images[key] == nil {
+			images[key] = start(all, func() (plan.LocalImage, error) { return engine.EnsureImage(ctx, image, keychain) })
+		}
+		return images[key]
 	}
 	network := do(all, func() error { return engine.CreateNetwork(ctx, p.Network) })
 	helperImage, buildImage := ensure(p.Helper.Image), ensure(p.Build.Image)

@@ -91,8 +91,16 @@ func pushImages() error {
 		"user":       {v1.Config{User: "app"}, files},
 		"entrypoint": {v1.Config{Entrypoint: []string{"/bin/entrypoint"}}, append(files[:len(files):len(files)], entrypoint)},
 		"volume":     {v1.Config{Volumes: map[string]struct{}{"/declared": {}}}, files},
-		"noshell":    {v1.Config{}, []ecrtest.File{hold}},
-		"retried":    {v1.Config{}, append(files[:len(files):len(files)], hold)},
+		"web": {v1.Config{
+			ExposedPorts: map[string]struct{}{"80/tcp": {}},
+			Cmd:          []string{"sh", "-c", `mkdir -p /www; echo "$GREETING" > /www/index.html; sleep 1; exec httpd -f -p 80 -h /www`},
+		}, files},
+		"healthy": {v1.Config{
+			Healthcheck: &v1.HealthConfig{Test: []string{"CMD-SHELL", "test -f /ready"}, Interval: 200 * time.Millisecond, Retries: 2},
+			Cmd:         []string{"sh", "-c", "sleep 1; touch /ready; exec sleep 600"},
+		}, files},
+		"noshell": {v1.Config{}, []ecrtest.File{hold}},
+		"retried": {v1.Config{}, append(files[:len(files):len(files)], hold)},
 	}
 	for name, image := range images {
 		image.config.Env = []string{"PATH=/bin"}
