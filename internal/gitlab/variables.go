@@ -2,7 +2,6 @@ package gitlab
 
 import (
 	"iter"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -49,8 +48,17 @@ func (v Variables) Has(key string) bool {
 // the file.
 func (v Variables) Content(key string) string { return v.expanded[key] }
 
-// Values iterates over all values, in no order.
-func (v Variables) Values() iter.Seq[string] { return maps.Values(v.expanded) }
+// Values iterates over all values, in no order, but for those with which the
+// runner repeats the job's image and services.
+func (v Variables) Values() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for key, value := range v.expanded {
+			if key != "CI_JOB_IMAGE" && key != "CI_JOB_SERVICES" && !yield(value) {
+				return
+			}
+		}
+	}
+}
 
 // Shareable returns the value of a variable that may stand in a container's
 // configuration: one of ContainerEnv, or one that the operator gave to the

@@ -66,7 +66,7 @@ func asksForDaemon(vars gitlab.Variables) bool {
 // addDaemon makes a DinD sidecar of a service.
 func (p *Plan) addDaemon(job gitlab.Job, s settings.Settings, service Service, wanted gitlab.Image) error {
 	if first := p.daemon(); first != nil {
-		return failure.Build(fmt.Errorf("the job has a Docker daemon already: %s", first.Image.Name), "leave one of the two out")
+		return failure.Build(fmt.Errorf("the job has a Docker daemon already: %s", first.Image.Familiar()), "leave one of the two out")
 	}
 	service.Image.Role = "sidecar"
 	if !slices.Contains(service.Aliases, daemonAlias) {

@@ -63,6 +63,7 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 	head := p[:min(len(p), longestRefusal)]
 	w.watch.look(append(w.tail, head...))
 	w.watch.look(p)
-	w.tail = bytes.Clone(p[max(0, len(p)-longestRefusal):])
+	w.tail = append(w.tail, p[max(0, len(p)-longestRefusal):]...)
+	w.tail = bytes.Clone(w.tail[max(0, len(w.tail)-longestRefusal):])
 	return w.out.Write(p)
 }
