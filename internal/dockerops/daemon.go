@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
@@ -73,6 +74,32 @@ func (e *Engine) WaitForDaemon(ctx context.Context, c plan.Container, d *plan.Da
 			daemonRemedy(notReady, d))
 	}
 	return version, err
+}
+
+// DaemonEnd says how a sidecar ended, "" when it runs. One that does not answer
+// any more gets a moment to end.
+func (e *Engine) DaemonEnd(ctx context.Context, s plan.Service) string {
+	for _, name := range []string{s.Name, s.Daemon.Cache} {
+		if name == "" {
+			continue
+		}
+		waitCtx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		ended, waitFailed := e.api.ContainerWait(waitCtx, name, container.WaitConditionNotRunning)
+		select {
+		case <-ended:
+		case <-waitFailed: // there is no such container, or the time is over
+		}
+		cancel()
+		info, err := e.api.ContainerInspect(ctx, name)
+		if err != nil || info.Config.Labels[plan.LabelJob] != s.Labels[plan.LabelJob] || info.State.Running {
+			continue
+		}
+		if info.State.OOMKilled {
+			return "it ran out of memory (ECR_EXECUTOR_SERVICE_MEMORY)"
+		}
+		return fmt.Sprintf("exit code %d; the end of its log:\n%s", info.State.ExitCode, e.lastLines(ctx, name))
+	}
+	return ""
 }
 
 // pingScript asks the daemon on socket $1 for its version until it answers; a

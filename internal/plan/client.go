@@ -31,7 +31,7 @@ func (c Client) RecordFile() string { return clientDir + "/record.json" }
 // addClient gives the job's containers a Docker config, when there is a daemon
 // or a registry to use it with.
 func (p *Plan) addClient(job gitlab.Job, registries []string) {
-	daemon := p.daemon()
+	daemon := p.Docker()
 	if daemon == nil && (len(registries) == 0 || job.Variables.Has("DOCKER_CONFIG")) {
 		return
 	}

@@ -65,7 +65,7 @@ func asksForDaemon(vars gitlab.Variables) bool {
 
 // addDaemon makes a DinD sidecar of a service.
 func (p *Plan) addDaemon(job gitlab.Job, s settings.Settings, service Service, wanted gitlab.Image) error {
-	if first := p.daemon(); first != nil {
+	if first := p.Docker(); first != nil {
 		return failure.Build(fmt.Errorf("the job has a Docker daemon already: %s", first.Image.Familiar()), "leave one of the two out")
 	}
 	service.Image.Role = "sidecar"

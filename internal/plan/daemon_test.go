@@ -19,10 +19,10 @@ func withDaemon(t *testing.T, s settings.Settings, service gitlab.Image, variabl
 	}
 	j.Services = []gitlab.Image{service}
 	p := mustPlan(t, j, s)
-	if p.daemon() == nil || p.Client == nil {
+	if p.Docker() == nil || p.Client == nil {
 		t.Fatalf("no daemon, or nothing for its clients: %+v", p)
 	}
-	return p, *p.daemon()
+	return p, *p.Docker()
 }
 
 // value returns the last value of a variable in an environment.
@@ -224,7 +224,7 @@ func TestDaemonCaches(t *testing.T) {
 		j.Services = []gitlab.Image{{Name: "docker:dind"}}
 		change(&j, &set)
 		p := mustPlan(t, j, set)
-		daemon := p.daemon().Daemon
+		daemon := p.Docker().Daemon
 		if other, taken := seen[daemon.Cache]; taken {
 			t.Errorf("%s and %s share cache %s", name, other, daemon.Cache)
 		}

@@ -34,7 +34,7 @@ func (p *Plan) addServices(job gitlab.Job, s settings.Settings) error {
 			return fmt.Errorf("service %s: %w", wanted.Name, err)
 		}
 	}
-	if asksForDaemon(job.Variables) && p.daemon() == nil {
+	if asksForDaemon(job.Variables) && p.Docker() == nil {
 		sidecar := gitlab.Image{Name: s.DindImage}
 		name, err := imageName(sidecar.Name, job.Variables)
 		if err != nil {
@@ -118,8 +118,8 @@ func (p *Plan) service(job gitlab.Job, s settings.Settings, wanted gitlab.Image,
 	return service
 }
 
-// daemon returns the job's Docker daemon, nil when there is none.
-func (p *Plan) daemon() *Service {
+// Docker returns the job's Docker daemon, nil when there is none.
+func (p *Plan) Docker() *Service {
 	for i := range p.Services {
 		if p.Services[i].Daemon != nil {
 			return &p.Services[i]

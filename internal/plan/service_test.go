@@ -88,11 +88,11 @@ func TestDaemonIsRecognised(t *testing.T) {
 		j := job(t, "MIRROR=mirror.example:5000")
 		j.Services = []gitlab.Image{{Name: image}}
 		p := mustPlan(t, j, dind())
-		if got := p.daemon() != nil; got != want {
+		if got := p.Docker() != nil; got != want {
 			t.Errorf("%s is a daemon: %v, want %v", image, got, want)
 		}
-		if want && !slices.Contains(p.daemon().Aliases, "docker") {
-			t.Errorf("%s is known as %q, want docker among them", image, p.daemon().Aliases)
+		if want && !slices.Contains(p.Docker().Aliases, "docker") {
+			t.Errorf("%s is known as %q, want docker among them", image, p.Docker().Aliases)
 		}
 	}
 }
@@ -100,7 +100,7 @@ func TestDaemonIsRecognised(t *testing.T) {
 func TestDaemonByVariable(t *testing.T) {
 	for value, want := range map[string]bool{"true": true, "1": true, "false": false, "": false, "maybe": false} {
 		p := mustPlan(t, job(t, "ECR_DIND="+value), dind())
-		if got := p.daemon() != nil; got != want {
+		if got := p.Docker() != nil; got != want {
 			t.Errorf("ECR_DIND=%q: %v, want %v", value, got, want)
 		}
 	}

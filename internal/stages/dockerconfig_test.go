@@ -32,6 +32,8 @@ func (e scriptEngine) Exec(_ context.Context, c plan.Container, _ []string, _ []
 	return e.call("Exec", c.Name)
 }
 
+func (scriptEngine) DaemonEnd(context.Context, plan.Service) string { return "" }
+
 const configFile = "/gitlab-docker/config/config.json"
 
 // While a script runs, the config gets each new token, and keeps what the job

@@ -24,23 +24,39 @@ var refusals = []struct{ text, hint string }{
 	},
 }
 
-// refusalWatch looks for refusals of a registry in what scripts print.
-type refusalWatch struct {
-	mu   sync.Mutex
-	hint string
+// unreachable is what Docker says when its daemon does not answer.
+const unreachable = "Cannot connect to the Docker daemon"
+
+// clientWatch looks in what scripts print for what Docker's clients complain of.
+type clientWatch struct {
+	mu         sync.Mutex
+	hint       string
+	daemonLost bool
 }
 
 // through returns a writer that passes everything on to out and watches it.
-func (w *refusalWatch) through(out io.Writer) io.Writer { return &watchedWriter{watch: w, out: out} }
+func (w *clientWatch) through(out io.Writer) io.Writer { return &watchedWriter{watch: w, out: out} }
 
 // Hint returns what to tell the author, "" when there was no refusal.
-func (w *refusalWatch) Hint() string {
+func (w *clientWatch) Hint() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.hint
 }
 
-func (w *refusalWatch) look(text []byte) {
+// DaemonLost reports whether a client did not reach its daemon.
+func (w *clientWatch) DaemonLost() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.daemonLost
+}
+
+func (w *clientWatch) look(text []byte) {
+	if bytes.Contains(text, []byte(unreachable)) {
+		w.mu.Lock()
+		w.daemonLost = true
+		w.mu.Unlock()
+	}
 	for _, refusal := range refusals {
 		if bytes.Contains(text, []byte(refusal.text)) {
 			w.mu.Lock()
@@ -51,7 +67,7 @@ func (w *refusalWatch) look(text []byte) {
 }
 
 type watchedWriter struct {
-	watch *refusalWatch
+	watch *clientWatch
 	out   io.Writer
 	tail  []byte // a refusal may come in two writes
 }

@@ -21,6 +21,8 @@ type ScriptRunner interface {
 	Remover
 	// RunInContainer starts the container, whose command reads the script.
 	RunInContainer(ctx context.Context, c plan.Container, script []byte, stdout, stderr io.Writer) error
+	// DaemonEnd says how a sidecar ended, "" while it runs.
+	DaemonEnd(ctx context.Context, s plan.Service) string
 	// Exec runs command, which reads the script, in the running container.
 	Exec(ctx context.Context, c plan.Container, command []string, script []byte, stdout, stderr io.Writer) error
 }
@@ -52,12 +54,20 @@ func (s Stage) runWithClient(ctx context.Context, engine ScriptRunner, job gitla
 	renewCtx, stop := context.WithCancel(ctx)
 	var renewal sync.WaitGroup
 	renewal.Go(func() { s.keepConfigFresh(renewCtx, engine, job, p) })
-	var watch refusalWatch
+	var watch clientWatch
 	err := engine.RunInContainer(ctx, p.Build, script, watch.through(s.Stdout), watch.through(s.Stderr))
 	stop()
 	renewal.Wait()
-	if hint := watch.Hint(); err != nil && hint != "" {
+	if err == nil {
+		return nil
+	}
+	if hint := watch.Hint(); hint != "" {
 		s.Log.Warn(hint)
+	}
+	if daemon := p.Docker(); daemon != nil && watch.DaemonLost() && ctx.Err() == nil {
+		if end := engine.DaemonEnd(ctx, *daemon); end != "" {
+			s.Log.Warnf("The Docker daemon of the job has ended: %s", end)
+		}
 	}
 	return err
 }

@@ -235,3 +235,14 @@ func TestDindLookAlikes(t *testing.T) {
 		t.Errorf("a look-alike got credentials:\n%s", log)
 	}
 }
+
+// A daemon that ends while the script runs is named as the cause.
+func TestDindDaemonEnds(t *testing.T) {
+	s := newDockerJob(t, `docker pull -q "$PRIVATE"`,
+		`docker run --rm --pid host "$PRIVATE" kill -TERM 1 || true`, `while docker version >/dev/null; do sleep 0.1; done`, `docker version`)
+	result, log := s.play(t)
+	if result.Err == nil {
+		t.Error("the job succeeded")
+	}
+	expect(t, log, "The Docker daemon of the job has ended: exit code 0", "Daemon shutdown complete")
+}
