@@ -30,16 +30,18 @@ check: ## formatting, vet, staticcheck, go.mod, import rules, generated docs
 	go mod tidy -diff
 	go test -count=1 ./internal/depcheck
 	go run ./internal/settings/gendoc | diff -u docs/configuration.md - || { echo "docs/configuration.md is old: make docs"; exit 1; }
-	@if command -v shellcheck >/dev/null; then shellcheck -e SC2016,SC2317 test/images/build test/images/gitlab-runner-helper test/engine/run .ci/run; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -e SC2016,SC2317 test/images/build test/images/dockerd-rootless test/images/gitlab-runner-helper test/images/iptables test/engine/run .ci/run; fi
 
-bench: build test-images ## time, engine calls and memory of each stage of a job that does nothing
+bench: build test-images ## time, engine calls and memory of a job that does nothing; a DinD job
 	go run ./test/bench
 
 docs: ## write the settings reference anew
 	go run ./internal/settings/gendoc > docs/configuration.md
 
-fuzz: ## fuzz the parsing of registry hosts for a minute
+fuzz: ## fuzz hosts and Docker configs, a minute each
 	go test -run '^$$' -fuzz FuzzParseHost -fuzztime 60s ./internal/ecrauth
+	go test -run '^$$' -fuzz FuzzHosts -fuzztime 60s ./internal/registryauth
+	go test -run '^$$' -fuzz FuzzInject -fuzztime 60s ./internal/registryauth
 
 clean: ## remove what was built
 	rm -rf bin

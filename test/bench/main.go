@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	rounds = 7
-	image  = "gitlab-ecr-executor/test-helper:latest"
+	rounds      = 7
+	helperImage = "gitlab-ecr-executor/test-helper:latest"
 )
 
 func main() {
@@ -52,11 +52,11 @@ func bench(ctx context.Context) (err error) {
 	var walls, cpus []time.Duration
 	for round := range rounds + 1 { // the first one warms up
 		opts := replay.DefaultOptions()
-		opts.Job = replay.Job{Name: "no-op", Image: replay.Image{Name: image}, Script: []string{"true"}, Variables: map[string]string{}}
+		opts.Job = replay.Job{Name: "no-op", Image: replay.Image{Name: helperImage}, Script: []string{"true"}, Variables: map[string]string{}}
 		opts.BinDir, opts.Log = binDir, io.Discard
 		opts.JobID, opts.ProjectID = time.Now().UnixMilli(), project
 		opts.Env = append(os.Environ(), "DOCKER_HOST=unix://"+proxy.socket,
-			"ECR_EXECUTOR_HELPER_IMAGE="+image, "ECR_EXECUTOR_PULL_POLICY=if-not-present")
+			"ECR_EXECUTOR_HELPER_IMAGE="+helperImage, "ECR_EXECUTOR_PULL_POLICY=if-not-present")
 		calls := map[string]int{}
 		current := ""
 		opts.OnStage = func(name string) {
@@ -89,7 +89,7 @@ func bench(ctx context.Context) (err error) {
 	}
 	same := func(d time.Duration) time.Duration { return d }
 	fmt.Printf("%-24s %6d ms\nCPU of dockerd and containerd %d ms\n", "the whole job", median(walls, same).Milliseconds(), median(cpus, same).Milliseconds())
-	return nil
+	return dind(ctx, binDir)
 }
 
 func median[S any, V time.Duration | int64](samples []S, value func(S) V) V {

@@ -65,9 +65,7 @@ func TestDindLeaksNothing(t *testing.T) {
 		t.Fatalf("%d containers, want helper, job and sidecar", len(containers))
 	}
 	inspect := append([]string{"inspect"}, containers...)
-	for _, volume := range lines("docker", "volume", "ls", "-q", "--filter", filter) {
-		inspect = append(inspect, volume)
-	}
+	inspect = append(inspect, lines("docker", "volume", "ls", "-q", "--filter", filter)...)
 	collect := func(words ...string) {
 		out, err := exec.Command("docker", words...).CombinedOutput()
 		if err != nil {

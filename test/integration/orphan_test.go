@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// asRunner returns a command in which a process called gitlab-runner runs a
-// shell command line of the driver's binaries.
-func asRunner(t *testing.T, s *subject, line string) *exec.Cmd {
+// runnerShell returns a shell whose process is called gitlab-runner.
+func runnerShell(t *testing.T) string {
 	t.Helper()
 	runner := filepath.Join(t.TempDir(), "gitlab-runner")
 	binary, err := os.ReadFile("/bin/bash")
@@ -21,7 +20,14 @@ func asRunner(t *testing.T, s *subject, line string) *exec.Cmd {
 	if err := os.WriteFile(runner, binary, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(runner, "-c", line+"; exit $?")
+	return runner
+}
+
+// asRunner returns a command in which gitlab-runner runs a shell command line of
+// the driver's binaries.
+func asRunner(t *testing.T, s *subject, line string) *exec.Cmd {
+	t.Helper()
+	command := exec.Command(runnerShell(t), "-c", line+"; exit $?")
 	command.Env = append(append(s.Env[:len(s.Env):len(s.Env)], env(s)...), "BIN="+binDir)
 	return command
 }

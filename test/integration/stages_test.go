@@ -39,14 +39,7 @@ func TestCacheAndArtifactsCommandsAreReached(t *testing.T) {
 	s := prepared(t, "app")
 	// Played by a process called gitlab-runner, as its scripts of some versions
 	// name it by the path of its own binary.
-	runner := filepath.Join(t.TempDir(), "gitlab-runner")
-	binary, err := os.ReadFile("/bin/bash")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(runner, binary, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	runner := runnerShell(t)
 	commands := func(stageName string, lines ...string) string {
 		t.Helper()
 		command := exec.Command(runner, "-c", `"$@"; exit $?`, "gitlab-runner", filepath.Join(binDir, "run"), script(t, lines...), stageName)
