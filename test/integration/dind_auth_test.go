@@ -80,8 +80,12 @@ func TestDindLeaksNothing(t *testing.T) {
 		collect("top", id, "-ef")
 	}
 	collect("diff", containers[0])
-	// On disk: what a volume keeps outlives its job when the host crashes.
-	for _, volume := range lines("docker", "volume", "ls", "-q", "--filter", filter) {
+	// On disk: some volumes outlive the job, the others do when the host crashes.
+	volumes := lines("docker", "volume", "ls", "-q", "--filter", "label=gitlab-ecr-executor.project.id="+itoa(s.ProjectID))
+	if len(volumes) < 4 {
+		t.Errorf("volumes %q, want those of sources, cache, daemon and credentials", volumes)
+	}
+	for _, volume := range volumes {
 		if strings.HasSuffix(volume, "-docker") {
 			continue // in memory
 		}

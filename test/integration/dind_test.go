@@ -118,20 +118,29 @@ func TestDindContainers(t *testing.T) {
 }
 
 // Images with a user of their own use daemon and credentials too, a login of the
-// job's own is kept beside ours, and other clients read the same file.
+// job's own works and stays beside ours, and other clients read the same file.
 func TestDindCredentials(t *testing.T) {
 	s := newDockerJob(t,
 		"id -u",
 		`docker pull -q "$PRIVATE"`,
-		`echo "$TOKEN" | docker login -u AWS --password-stdin other.example 2>&1 | tail -1 || true`,
-		`echo "$TOKEN" | docker login -u AWS --password-stdin `+ecr.Host()+` >/dev/null 2>&1 || true`,
+		`(docker pull -q "$OTHER/app:v1" 2>&1 || true) | grep -o "no basic auth credentials"`,
+		`echo "$TOKEN" | docker login -u AWS --password-stdin "$OTHER" 2>&1 | tail -1`,
+		`docker pull "$OTHER/app:v1" | tail -1`,
 		`skopeo inspect --tls-verify=false "docker://$PRIVATE" | grep '"Name"'`,
-		`grep -c '"auth"' "$DOCKER_CONFIG/config.json"`,
-		`docker rmi -f "$PRIVATE" >/dev/null; docker pull -q "$PRIVATE"`,
+		`skopeo inspect --tls-verify=false "docker://$OTHER/app:v1" | grep '"Name"'`,
+		`docker rmi -f "$PRIVATE" >/dev/null; docker pull -q "$PRIVATE" >/dev/null && echo both work`,
 	)
+	s.Job.AfterScript = []string{`grep -c '"auth"' "$DOCKER_CONFIG/config.json"`, `docker pull -q "$OTHER/app:v1" && docker pull -q "$PRIVATE" && echo still`}
+	other, err := ecr.Reach() // the driver does not know that it is an ECR
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.set("ECR_EXECUTOR_DIND_INSECURE_REGISTRIES=" + inner + "," + other)
+	s.Job.Variables["OTHER"] = other
 	s.Job.Image.Docker.User = "1000"
 	s.Secrets = map[string]string{"TOKEN": ecr.Token()}
-	expect(t, mustSucceed(t, s), "\n1000\n", `"Name": "`+inner+`/app"`)
+	expect(t, mustSucceed(t, s), "\n1000\n", "no basic auth credentials", "Login Succeeded", `"Name": "`+inner+`/app"`, `"Name": "`+other+`/app"`,
+		"both work", "\n2\n", "\nstill")
 }
 
 func TestDindMistakes(t *testing.T) {
@@ -180,6 +189,22 @@ func TestDindMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An engine runs a privileged sidecar for an image that may be, or says what to
+// do instead.
+func TestDindPrivileged(t *testing.T) {
+	s := newDockerJob(t, "docker info --format 'driver {{.Driver}}'")
+	s.set("ECR_EXECUTOR_DIND_SECURITY=privileged", "ECR_EXECUTOR_ALLOWED_PRIVILEGED_SERVICES="+dindImage)
+	result, log := s.play(t)
+	if result.Err == nil {
+		expect(t, log, "driver overlay2", ", privileged)")
+	} else {
+		expect(t, log, "starting container", "set ECR_EXECUTOR_DIND_SECURITY=confined", "Will be retried")
+	}
+
+	s = newDockerJob(t, "docker info --format 'driver {{.Driver}}'").set("ECR_EXECUTOR_DIND_SECURITY=privileged")
+	expect(t, mustSucceed(t, s), "is not in ECR_EXECUTOR_ALLOWED_PRIVILEGED_SERVICES: it runs confined", "driver overlay2")
 }
 
 // What a registry refuses in the script gets a line of ours at the end.
