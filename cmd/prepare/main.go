@@ -8,6 +8,7 @@ import (
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/dockerops"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/driver"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/ecrauth"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/stages"
 )
 
@@ -21,6 +22,7 @@ func main() {
 				StateDir: stage.Settings.StateDir,
 				Warn:     stage.Log.Warnf,
 			})
+			stage.Host = registryauth.NewHostConfig(registryauth.DefaultHostConfig(), stage.Log.Warnf)
 			engine, err := dockerops.Connect(stage.Log)
 			if err != nil {
 				return err

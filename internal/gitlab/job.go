@@ -44,7 +44,12 @@ type Job struct {
 	Image      Image
 	Services   []Image
 	Variables  Variables
+	// Logins are GitLab's own registries, by host, with the job's token.
+	Logins []Login
 }
+
+// Login opens a registry to a job.
+type Login struct{ Registry, Username, Password string }
 
 // Identity tells a job from every other that the engine may see.
 type Identity struct {
@@ -114,6 +119,13 @@ type response struct {
 	Variables []Variable `json:"variables"`
 	Image     Image      `json:"image"`
 	Services  []Image    `json:"services"`
+	// Credentials are for GitLab's registry and its dependency proxy.
+	Credentials []struct {
+		Type     string `json:"type"`
+		URL      string `json:"url"`
+		Username string `json:"username"`
+		Password string `json:"password"`
+	} `json:"credentials"`
 }
 
 // runnerOwned are set by GitLab Runner and decide what a job may reach; a job
@@ -153,6 +165,11 @@ func (e Environ) Job() (Job, error) {
 		Image:         resp.Image,
 		Services:      resp.Services,
 		Variables:     vars,
+	}
+	for _, c := range resp.Credentials {
+		if c.Type == "registry" {
+			job.Logins = append(job.Logins, Login{c.URL, c.Username, c.Password})
+		}
 	}
 	if job.PipelineID == 0 { // runners up to 15 leave it out
 		job.PipelineID, _ = strconv.ParseInt(vars.original("CI_PIPELINE_ID"), 10, 64)

@@ -58,6 +58,15 @@ func ParseConfig(data []byte, source string) (*Config, error) {
 	return &Config{auths: auths}, nil
 }
 
+// NewConfig returns a keychain of one credential for each host[:port][/path].
+func NewConfig(auths map[string]Credential) *Config {
+	byPath := make(map[string]Credential, len(auths))
+	for key, cred := range auths {
+		byPath[registryPath(key)] = cred
+	}
+	return &Config{auths: byPath}
+}
+
 // Resolve implements Keychain: of the entries for the repository's host and for
 // the beginning of its path, the longest wins. It never fails.
 func (c *Config) Resolve(_ context.Context, repository reference.Named) (Credential, bool, error) {

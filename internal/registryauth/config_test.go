@@ -72,7 +72,7 @@ func TestConfigResolve(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cred, found, err := Chain{config}.Resolve(t.Context(), image)
+			cred, found, err := config.Resolve(t.Context(), image)
 			if err != nil || found != (tt.wantUser != "") || cred.Username != tt.wantUser {
 				t.Fatalf("Resolve(%s) = %q, %v, %v; want %q", tt.image, cred.Username, found, err, tt.wantUser)
 			}

@@ -35,6 +35,9 @@ type Credential struct {
 	// Source says where the credential came from, for the job log: it names
 	// no secret.
 	Source string
+	// OfJob says that the job brought it: other jobs of this runner may have no
+	// right to what it opens.
+	OfJob bool
 	// Expires is when the registry stops to accept the credential; zero when
 	// that is not known.
 	Expires time.Time

@@ -18,19 +18,26 @@ type Keychain interface {
 }
 
 // Chain asks keychains in order; the first that has a credential wins.
-type Chain []Keychain
+type Chain struct {
+	Keychains []Keychain
+	// Warn is told of a keychain that failed where another had a credential.
+	Warn func(format string, args ...any)
+}
 
 // Resolve implements Keychain. A keychain that fails does not silence the ones
 // after it; its error is returned only when none of them has a credential.
 func (c Chain) Resolve(ctx context.Context, repository reference.Named) (Credential, bool, error) {
 	var failures []error
-	for _, keychain := range c {
+	for _, keychain := range c.Keychains {
 		cred, found, err := keychain.Resolve(ctx, repository)
 		if err != nil {
 			failures = append(failures, err)
 			continue
 		}
 		if found {
+			for _, failure := range failures {
+				c.Warn("Looking for credentials for %s: %v", reference.Domain(repository), failure)
+			}
 			return cred, true, nil
 		}
 	}

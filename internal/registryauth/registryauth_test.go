@@ -51,17 +51,17 @@ func TestChain(t *testing.T) {
 	second := stubKeychain{cred: Credential{Username: "second"}, found: true}
 
 	tests := map[string]struct {
-		chain    Chain
+		chain    []Keychain
 		wantUser string
 		wantErr  error
 	}{
 		"nothing configured":                        {chain: nil},
-		"no keychain knows the registry":            {chain: Chain{empty, empty}},
-		"the first credential wins":                 {chain: Chain{empty, first, second}, wantUser: "first"},
-		"a failure does not silence the next":       {chain: Chain{broken, second}, wantUser: "second"},
-		"a failure alone is not an anonymous pull":  {chain: Chain{broken, empty}, wantErr: broken.err},
-		"the failure of the last one is returned":   {chain: Chain{empty, broken}, wantErr: broken.err},
-		"keychains after the first hit are not run": {chain: Chain{first, broken}, wantUser: "first"},
+		"no keychain knows the registry":            {chain: []Keychain{empty, empty}},
+		"the first credential wins":                 {chain: []Keychain{empty, first, second}, wantUser: "first"},
+		"a failure does not silence the next":       {chain: []Keychain{broken, second}, wantUser: "second"},
+		"a failure alone is not an anonymous pull":  {chain: []Keychain{broken, empty}, wantErr: broken.err},
+		"the failure of the last one is returned":   {chain: []Keychain{empty, broken}, wantErr: broken.err},
+		"keychains after the first hit are not run": {chain: []Keychain{first, broken}, wantUser: "first"},
 	}
 	repository, err := reference.ParseNormalizedNamed("registry.example/app")
 	if err != nil {
@@ -69,12 +69,17 @@ func TestChain(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			cred, found, err := tt.chain.Resolve(t.Context(), repository)
+			warnings := 0
+			warn := func(string, ...any) { warnings++ }
+			cred, found, err := Chain{tt.chain, warn}.Resolve(t.Context(), repository)
 			if !errors.Is(err, tt.wantErr) {
 				t.Fatalf("error = %v, want %v", err, tt.wantErr)
 			}
 			if found != (tt.wantUser != "") || cred.Username != tt.wantUser {
 				t.Fatalf("Resolve() = %q, %v; want %q", cred.Username, found, tt.wantUser)
+			}
+			if want := tt.wantUser == "second" && strings.Contains(name, "failure"); (warnings > 0) != want {
+				t.Errorf("%d warnings, want some: %v", warnings, want)
 			}
 		})
 	}

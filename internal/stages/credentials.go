@@ -3,6 +3,8 @@ package stages
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/distribution/reference"
@@ -16,20 +18,46 @@ import (
 // executor.
 const authVariable = "DOCKER_AUTH_CONFIG"
 
-// jobConfig returns the registry credentials that the job brings itself.
-func jobConfig(job gitlab.Job) (*registryauth.Config, error) {
-	return registryauth.ParseConfig([]byte(job.Variables.Content(authVariable)), "the job's "+authVariable)
+// access is how a job gets at registries.
+type access struct {
+	// own is what the job brings in DOCKER_AUTH_CONFIG, gitlab what GitLab gives
+	// it for its own registries.
+	own, gitlab *registryauth.Config
+	// runner is what the runner has.
+	runner Registries
+	// all is the order in which they are asked for the job's images, with the
+	// host's Docker config in between.
+	all registryauth.Keychain
 }
 
-// keychain returns what the job's images are pulled with: what the job brings
-// itself, then what the runner has.
-func (s Stage) keychain(job gitlab.Job) registryauth.Keychain {
-	own, err := jobConfig(job)
+// access finds the sources of credentials for a job. What is wrong with one of
+// them is reported to complain and does not silence the others.
+func (s Stage) access(job gitlab.Job, complain func(string, ...any)) access {
+	own, err := registryauth.ParseConfig([]byte(job.Variables.Content(authVariable)), "the job's "+authVariable)
 	if err != nil {
-		s.Log.Warnf("Not used: %v", err)
-		return s.Registries
+		complain("Not used: %v", err)
+		own = registryauth.NewConfig(nil)
 	}
-	return registryauth.Chain{own, s.Registries}
+	brought := own.Auths()
+	for path, cred := range brought {
+		cred.OfJob = true
+		brought[path] = cred
+	}
+	own = registryauth.NewConfig(brought)
+	logins := map[string]registryauth.Credential{}
+	for _, login := range job.Logins {
+		logins[login.Registry] = registryauth.Credential{
+			Username: login.Username, Password: registryauth.Secret(login.Password), Source: "the job's GitLab token", OfJob: true,
+		}
+	}
+	a := access{own: own, gitlab: registryauth.NewConfig(logins), runner: s.Registries}
+	chain := registryauth.Chain{Keychains: []registryauth.Keychain{own}, Warn: complain}
+	if s.Host != nil {
+		chain.Keychains = append(chain.Keychains, s.Host)
+	}
+	chain.Keychains = append(chain.Keychains, a.gitlab, s.Registries)
+	a.all = chain
+	return a
 }
 
 // credentials are what the job's Docker config gets.
@@ -43,16 +71,21 @@ type credentials struct {
 // credentials gets the credentials of the registries that the job's clients may
 // talk to. One that cannot be had is reported to complain, no more: the script
 // may do without.
-func (s Stage) credentials(ctx context.Context, job gitlab.Job, client plan.Client, complain func(string, ...any)) credentials {
-	c := credentials{entries: map[string]registryauth.Credential{}}
-	if own, err := jobConfig(job); err == nil { // prepare has told of an error
-		c.entries = own.Auths()
-	}
+//
+// The host's own Docker config stays out of jobs, but for the registries that
+// the operator says are for all.
+func (s Stage) credentials(ctx context.Context, a access, client plan.Client, complain func(string, ...any)) credentials {
+	c := credentials{entries: a.gitlab.Auths()}
+	maps.Copy(c.entries, a.own.Auths())
 	for _, host := range client.Registries {
 		if _, ok := c.entries[host]; ok {
 			continue
 		}
-		cred, found, err := s.resolve(ctx, host)
+		var source registryauth.Keychain = a.runner
+		if slices.Contains(s.Settings.Registries, host) {
+			source = a.all
+		}
+		cred, found, err := resolve(ctx, source, host)
 		switch {
 		case err != nil:
 			complain("Docker in the script gets no credentials for %s: %v", host, err)
@@ -74,11 +107,11 @@ func (c *credentials) renewBy(t time.Time) {
 	}
 }
 
-func (s Stage) resolve(ctx context.Context, host string) (registryauth.Credential, bool, error) {
+func resolve(ctx context.Context, source registryauth.Keychain, host string) (registryauth.Credential, bool, error) {
 	// A keychain is asked for a repository; one token is for all of a registry.
 	named, err := reference.ParseNormalizedNamed(host + "/any")
 	if err != nil {
 		return registryauth.Credential{}, false, fmt.Errorf("registry %q: %w", host, err)
 	}
-	return s.Registries.Resolve(ctx, named)
+	return source.Resolve(ctx, named)
 }

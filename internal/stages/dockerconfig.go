@@ -41,8 +41,9 @@ func (s Stage) writeConfig(ctx context.Context, engine FileEngine, p plan.Plan, 
 // fails a job: the script may not need a registry any more.
 func (s Stage) keepConfigFresh(ctx context.Context, engine FileEngine, job gitlab.Job, p plan.Plan) {
 	complain := s.Log.Debugf // prepare has said it
+	access := s.access(job, complain)
 	for {
-		found := s.credentials(ctx, job, *p.Client, complain)
+		found := s.credentials(ctx, access, *p.Client, complain)
 		complain = s.Log.Warnf
 		if err := s.renewConfig(ctx, engine, p, found); err != nil && ctx.Err() == nil {
 			s.Log.Warnf("Renewing the registry credentials of the job: %v", err)

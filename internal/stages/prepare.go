@@ -37,7 +37,7 @@ func (s Stage) Prepare(ctx context.Context, engine Engine) error {
 	}
 	began := time.Now()
 	s.Log.Infof("Using image %s ...", p.Build.Image.Familiar())
-	keychain := s.keychain(job)
+	access := s.access(job, s.Log.Warnf)
 
 	defer s.cleanUpIfAbandoned(ctx, engine, p.Key)
 	all, ctx := errgroup.WithContext(ctx)
@@ -52,7 +52,7 @@ func (s Stage) Prepare(ctx context.Context, engine Engine) error {
 		// What two containers run is pulled once.
 		key := fmt.Sprint(image.Name, image.Platform, image.Policies)
 		if images[key] == nil {
-			images[key] = start(all, func() (plan.LocalImage, error) { return engine.EnsureImage(ctx, image, keychain) })
+			images[key] = start(all, func() (plan.LocalImage, error) { return engine.EnsureImage(ctx, image, access.all) })
 		}
 		return images[key]
 	}
@@ -86,7 +86,7 @@ func (s Stage) Prepare(ctx context.Context, engine Engine) error {
 		return engine.CreateContainer(ctx, p.Build, image)
 	})
 	if p.Client != nil {
-		credentials := start(all, func() (credentials, error) { return s.credentials(ctx, job, *p.Client, s.Log.Warnf), ctx.Err() })
+		credentials := start(all, func() (credentials, error) { return s.credentials(ctx, access, *p.Client, s.Log.Warnf), ctx.Err() })
 		do(all, func() error {
 			found, err := credentials.wait(ctx)
 			if err != nil {

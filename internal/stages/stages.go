@@ -27,6 +27,8 @@ type Stage struct {
 	// Registries is the runner's own access to registries; nil where a stage
 	// needs none.
 	Registries Registries
+	// Host is the Docker config of the host; nil where a stage needs none.
+	Host registryauth.Keychain
 }
 
 // Registries finds the runner's credentials for registries.
@@ -55,7 +57,7 @@ func (s Stage) registriesOf(job gitlab.Job) []string {
 	if s.Registries == nil {
 		return nil
 	}
-	hosts := slices.Clone([]string(s.Settings.Registries))
+	var hosts []string
 	// The job's own image is the driver's business, unless the job has a daemon
 	// to build on it with.
 	images := job.Services
@@ -70,9 +72,10 @@ func (s Stage) registriesOf(job gitlab.Job) []string {
 		expanded, _ := job.Variables.Expand(value)
 		hosts = append(hosts, registryauth.Hosts(expanded)...)
 	}
+	hosts = slices.DeleteFunc(hosts, func(host string) bool { return !s.Registries.Knows(host) })
+	hosts = append(hosts, s.Settings.Registries...)
 	slices.Sort(hosts)
-	hosts = slices.Compact(hosts)
-	return slices.DeleteFunc(hosts, func(host string) bool { return !s.Registries.Knows(host) })
+	return slices.Compact(hosts)
 }
 
 // seconds rounds for the job log.
