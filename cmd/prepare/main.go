@@ -8,6 +8,7 @@ import (
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/dockerops"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/driver"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/ecrauth"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/private"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/stages"
 )
@@ -28,6 +29,7 @@ func main() {
 				return err
 			}
 			defer engine.Close()
+			engine.Private = private.In(stage.Settings.StateDir)
 			return stage.Prepare(ctx, engine)
 		},
 	}.Main()

@@ -19,7 +19,7 @@ const module = "github.com/gitlab-ecr-executor/gitlab-ecr-executor/"
 var allowed = map[string][]string{
 	"internal/certs":           {},
 	"internal/depcheck":        {},
-	"internal/dockerops":       {"internal/owner", "internal/plan", "internal/registryauth", "internal/settings"},
+	"internal/dockerops":       {"internal/owner", "internal/plan", "internal/private", "internal/registryauth", "internal/settings"},
 	"internal/driver":          {"internal/gitlab", "internal/owner", "internal/settings", "internal/stages"},
 	"internal/ecrauth":         {"internal/registryauth"},
 	"internal/ecrtest":         {},
@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"internal/gitlab":          {},
 	"internal/owner":           {},
 	"internal/plan":            {"internal/gitlab", "internal/settings"},
+	"internal/private":         {},
 	"internal/registryauth":    {},
 	"internal/replay":          {},
 	"internal/settings":        {},

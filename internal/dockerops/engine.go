@@ -12,10 +12,14 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/private"
 )
 
 // Engine is a connection to a Docker Engine. Its methods may be called at once.
 type Engine struct {
+	// Private is where images that came with credentials of a job are remembered.
+	Private PrivateRepositories
+
 	api client.APIClient
 	log logrus.FieldLogger
 
@@ -37,6 +41,7 @@ func Connect(log logrus.FieldLogger) (*Engine, error) {
 			"check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH of the gitlab-runner process")
 	}
 	return &Engine{
+		Private:       private.In(""),
 		api:           api,
 		log:           log,
 		progressEvery: 5 * time.Second,

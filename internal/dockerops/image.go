@@ -47,6 +47,11 @@ func (e *Engine) ensure(ctx context.Context, want plan.Image, policy settings.Pu
 	if policy != settings.PullAlways {
 		local, err := e.inspect(ctx, want)
 		switch {
+		case err == nil && policy == settings.PullIfNotPresent:
+			if err := e.confirm(ctx, want, keychain); err != nil {
+				return plan.LocalImage{}, err
+			}
+			fallthrough
 		case err == nil:
 			e.log.Infof("Using local %s image %s (%s, pull policy %s)", want.Role, want.Familiar(), shortID(local), policy)
 			return localImage(want, local), nil
@@ -119,27 +124,31 @@ func shortID(local image.InspectResponse) string {
 	return local.ID[prefix : prefix+digits]
 }
 
-// pull fetches an image; passing faults of network and registry are tried
-// again twice.
+// pull fetches an image, with credentials from keychain.
 func (e *Engine) pull(ctx context.Context, want plan.Image, keychain registryauth.Keychain) error {
 	named, err := reference.ParseNormalizedNamed(want.Name)
 	if err != nil {
 		return failure.Build(err, "")
 	}
+	return e.retry(ctx, "Pulling "+want.Familiar(), func() error { return e.pullOnce(ctx, named, want, keychain) })
+}
+
+// retry tries what a passing fault of network or registry keeps from succeeding
+// twice more.
+func (e *Engine) retry(ctx context.Context, what string, try func() error) error {
 	const tries = 3
 	pause := e.retryAfter
-	for try := 1; ; try++ {
-		err = e.pullOnce(ctx, named, want, keychain)
+	for n := 1; ; n++ {
+		err := try()
 		if err != nil && ctx.Err() != nil {
-			return fmt.Errorf("the pull was stopped: %w", context.Cause(ctx))
+			return fmt.Errorf("%s was stopped: %w", strings.ToLower(what[:1])+what[1:], context.Cause(ctx))
 		}
-		if err == nil || try == tries || !isTransient(err) {
+		if err == nil || n == tries || !isTransient(err) {
 			return err
 		}
-		e.log.Warnf("Pulling %s failed, trying again in %s (%d of %d): %v", want.Name, pause, try+1, tries, err)
+		e.log.Warnf("%s failed, trying again in %s (%d of %d): %v", what, pause, n+1, tries, err)
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
 		case <-time.After(pause):
 		}
 		pause *= 2
@@ -164,18 +173,27 @@ func (e *Engine) pullOnce(ctx context.Context, named reference.Named, want plan.
 	if want.Platform != "" {
 		forPlatform = " for " + want.Platform
 	}
-	e.log.Infof("Pulling %s image %s%s ...", want.Role, want.Familiar(), forPlatform)
+	upstream := ""
+	if want.Upstream != "" {
+		upstream = fmt.Sprintf(" (for %s)", want.Upstream)
+	}
+	e.log.Infof("Pulling %s image %s%s%s ...", want.Role, want.Familiar(), forPlatform, upstream)
 
 	start := time.Now()
 	stream, err := e.api.ImagePull(ctx, want.Name, opts)
 	if err != nil {
-		return e.judgePull(err, named, source)
+		return e.judgePull(err, named, want, source)
 	}
 	defer stream.Close()
 	progress := newProgress(want, e.log, start, e.progressEvery)
 	if err := progress.follow(ctx, stream); err != nil {
-		return e.judgePull(err, named, source)
+		return e.judgePull(err, named, want, source)
 	}
 	progress.summarize(time.Now())
+	if found && cred.OfJob {
+		if err := e.Private.Note(named.Name()); err != nil {
+			e.log.Warnf("Other jobs with pull policy if-not-present may use %s: %v", want.Familiar(), err)
+		}
+	}
 	return nil
 }

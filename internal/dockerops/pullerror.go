@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 )
 
@@ -43,7 +44,7 @@ func isTransient(err error) bool {
 // judgePull tells the author's mistakes from passing faults. The engine passes
 // on what registries say as text, so text is all there is to go by; what is not
 // recognised counts as passing.
-func (e *Engine) judgePull(err error, named reference.Named, source string) error {
+func (e *Engine) judgePull(err error, named reference.Named, want plan.Image, source string) error {
 	text := strings.ToLower(err.Error())
 	says := func(phrases ...string) bool {
 		for _, phrase := range phrases {
@@ -65,10 +66,13 @@ func (e *Engine) judgePull(err error, named reference.Named, source string) erro
 		return transient{failure.System(err, "the registry limits how often it may be asked; a pull-through cache helps")}
 	case says("manifest unknown", "name unknown", "name_unknown", "manifest_unknown", "not found: does not exist"),
 		says("manifest for") && says("not found"):
+		if want.Upstream != "" {
+			return failure.Build(err, fmt.Sprintf("check that the upstream has %s, and that ECR has a pull-through rule for the prefix of %s", want.Upstream, path))
+		}
 		return failure.Build(err, fmt.Sprintf("check that %s has the repository %s and this tag", host, path))
 	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err),
 		says("denied", "unauthorized", "no basic auth credentials", "403 forbidden", "authentication required"):
-		return failure.Build(err, deniedRemedy(host, path, source))
+		return failure.Build(err, deniedRemedy(host, path, want, source))
 	case errdefs.IsInvalidArgument(err):
 		return failure.Build(err, "mend the image's name or platform")
 	case errdefs.IsNotFound(err):
@@ -78,7 +82,11 @@ func (e *Engine) judgePull(err error, named reference.Named, source string) erro
 	}
 }
 
-func deniedRemedy(host, path, source string) string {
+func deniedRemedy(host, path string, want plan.Image, source string) string {
+	if want.Upstream != "" {
+		return fmt.Sprintf("%s comes through ECR's pull-through cache: the first pull of a repository also needs ecr:CreateRepository and "+
+			"ecr:BatchImportUpstreamImage on %s, and a rule for its prefix (aws ecr describe-pull-through-cache-rules)", want.Upstream, path)
+	}
 	if source == "" {
 		return fmt.Sprintf("the pull was anonymous: this runner has no credentials for %s; check the repository's name as well", host)
 	}

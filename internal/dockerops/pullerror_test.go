@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 )
 
@@ -44,7 +45,7 @@ func TestJudgePull(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			cause := &pullError{tt.says}
-			err := engine.judgePull(cause, named, "Amazon ECR")
+			err := engine.judgePull(cause, named, plan.Image{}, "Amazon ECR")
 			if failure.IsBuild(err) != tt.build || isTransient(err) != tt.transient || !strings.Contains(failure.Remedy(err), tt.remedy) {
 				t.Errorf("build %v, transient %v, remedy %q", failure.IsBuild(err), isTransient(err), failure.Remedy(err))
 			}
@@ -53,7 +54,13 @@ func TestJudgePull(t *testing.T) {
 			}
 		})
 	}
-	if remedy := failure.Remedy(engine.judgePull(&pullError{"unauthorized"}, named, "")); !strings.Contains(remedy, "anonymous") {
+	through := plan.Image{Upstream: "docker.io/library/app:v1"}
+	for _, says := range []string{"denied: not authorized", "manifest unknown"} {
+		if remedy := failure.Remedy(engine.judgePull(&pullError{says}, named, through, "Amazon ECR")); !strings.Contains(remedy, "pull-through") || !strings.Contains(remedy, through.Upstream) {
+			t.Errorf("through the cache: %q", remedy)
+		}
+	}
+	if remedy := failure.Remedy(engine.judgePull(&pullError{"unauthorized"}, named, plan.Image{}, "")); !strings.Contains(remedy, "anonymous") {
 		t.Errorf("without credentials: %q", remedy)
 	}
 }

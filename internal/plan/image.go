@@ -39,7 +39,7 @@ func jobImage(job gitlab.Job, s settings.Settings) (Image, error) {
 		return Image{}, fmt.Errorf("image %s: %w", name, err)
 	}
 	platform, _ := job.Variables.Expand(job.Image.Options.Docker.Platform)
-	return Image{Role: "job", Name: name, Platform: platform, Policies: policies}, nil
+	return Image{Role: "job", Name: name, Platform: platform, Policies: policies, Verify: s.VerifyLocalImages}.through(s)
 }
 
 // imageName expands the variables in what the job says and completes the
@@ -130,7 +130,7 @@ func helperImage(job gitlab.Job, s settings.Settings) (Image, error) {
 	if s.HelperImage == "" {
 		// The tag of a version never changes: no need to ask the registry.
 		policies := settings.PullPolicies{settings.PullIfNotPresent}
-		return Image{Role: "helper", Name: defaultHelper + ":" + helperTag(job), Policies: policies}, nil
+		return Image{Role: "helper", Name: defaultHelper + ":" + helperTag(job), Policies: policies}.through(s)
 	}
 	name, err := imageName(s.HelperImage, job.Variables)
 	if err != nil {
@@ -140,7 +140,7 @@ func helperImage(job gitlab.Job, s settings.Settings) (Image, error) {
 	if err != nil {
 		return Image{}, failure.System(err, "make ECR_EXECUTOR_PULL_POLICY one of ECR_EXECUTOR_ALLOWED_PULL_POLICIES")
 	}
-	return Image{Role: "helper", Name: name, Policies: policies}, nil
+	return Image{Role: "helper", Name: name, Policies: policies}.through(s)
 }
 
 var releaseVersion = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+`)

@@ -71,6 +71,12 @@ type Image struct {
 	Role string
 	// Name is the full reference, with tag or digest.
 	Name string
+	// Upstream is what the job named, when ECR has it from there (pull-through
+	// cache).
+	Upstream string
+	// Verify lets the registry confirm that the job may read the image when it is
+	// on the engine for another job.
+	Verify bool
 	// Platform is "os/arch[/variant]"; "" is the engine's own.
 	Platform string
 	// Policies are tried in order.

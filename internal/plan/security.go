@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strings"
@@ -38,7 +39,7 @@ func (s *Service) secure(set settings.Settings, written string) error {
 	d := s.Daemon
 	d.Security = set.DindSecurity
 	if d.Security == settings.DindPrivileged {
-		allowed, err := matchesAny("ALLOWED_PRIVILEGED_SERVICES", set.AllowedPrivilegedServices, written, s.Image.Name)
+		allowed, err := matchesAny("ALLOWED_PRIVILEGED_SERVICES", set.AllowedPrivilegedServices, written, cmp.Or(s.Image.Upstream, s.Image.Name))
 		if err != nil {
 			return err
 		}

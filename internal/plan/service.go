@@ -82,7 +82,10 @@ func (p *Plan) addService(job gitlab.Job, s settings.Settings, wanted gitlab.Ima
 
 func serviceImage(name string, wanted gitlab.Image, s settings.Settings) (Image, error) {
 	policies, err := pullPolicies(wanted.PullPolicies, s)
-	return Image{Role: "service", Name: name, Policies: policies}, err
+	if err != nil {
+		return Image{}, err
+	}
+	return Image{Role: "service", Name: name, Policies: policies, Verify: s.VerifyLocalImages}.through(s)
 }
 
 // service plans an ordinary service. taken are the aliases in use.

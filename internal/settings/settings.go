@@ -63,6 +63,9 @@ type Settings struct {
 
 	Registries List `split_words:"true" desc:"Registries whose credentials every job's Docker config gets, beside those that the job names in its image, services and variables."`
 
+	PullThrough       Pairs `split_words:"true" desc:"Upstream registries that ECR has a pull-through cache for, as registry=prefix pairs such as docker.io=111122223333.dkr.ecr.eu-west-1.amazonaws.com/docker-hub: job, service and helper images are pulled from there."`
+	VerifyLocalImages bool  `split_words:"true" default:"true" desc:"With pull policy if-not-present, let the registry confirm that this very job may read an image that is on the engine because another job brought the credentials for it."`
+
 	EcrHosts Pairs  `split_words:"true" desc:"Registries beside Amazon's that speak the ECR API, as host[:port]=region pairs: local emulators."`
 	StateDir string `split_words:"true" desc:"Folder for ECR tokens (mode 0700), shared by all jobs of this user. Default: /var/lib/gitlab-ecr-executor for root, else gitlab-ecr-executor in the user's cache folder."`
 

@@ -40,6 +40,7 @@ func TestDefaults(t *testing.T) {
 	}
 	s.StateDir = ""
 	want := Settings{
+		VerifyLocalImages:      true,
 		WaitForServicesTimeout: 30,
 		DindImages:             List{"docker:*dind*", "**/docker:*dind*"},
 		DindImage:              "docker:dind", DindSecurity: DindConfined, DindCacheSize: 20 << 30,
@@ -81,6 +82,8 @@ func TestValues(t *testing.T) {
 		"DIND_CACHE_SIZE":              "5g",
 		"DIND_REGISTRY_MIRRORS":        "https://mirror.example",
 		"DIND_INSECURE_REGISTRIES":     "10.0.0.4:5000",
+		"PULL_THROUGH":                 "docker.io=1.example/hub",
+		"VERIFY_LOCAL_IMAGES":          "false",
 		"REGISTRIES":                   "111122223333.dkr.ecr.eu-west-1.amazonaws.com",
 	})
 	if err != nil {
@@ -116,6 +119,7 @@ func TestValues(t *testing.T) {
 		DindCacheSize:              5 << 30,
 		DindRegistryMirrors:        List{"https://mirror.example"},
 		DindInsecureRegistries:     List{"10.0.0.4:5000"},
+		PullThrough:                Pairs{"docker.io": "1.example/hub"},
 		Registries:                 List{"111122223333.dkr.ecr.eu-west-1.amazonaws.com"},
 	}
 	if !reflect.DeepEqual(s, want) {

@@ -100,6 +100,7 @@ func pushImages() error {
 			Cmd:         []string{"sh", "-c", "sleep 1; touch /ready; exec sleep 600"},
 		}, files},
 		"noshell": {v1.Config{}, []ecrtest.File{hold}},
+		"tenant":  {v1.Config{}, append(files[:len(files):len(files)], ecrtest.File{Path: "tenant", Content: []byte("x")})},
 		"retried": {v1.Config{}, append(files[:len(files):len(files)], hold)},
 	}
 	for name, image := range images {
@@ -213,6 +214,13 @@ func exitCodes(result replay.Result, name string) (codes []int) {
 		}
 	}
 	return codes
+}
+
+func writeFile(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func expect(t *testing.T, log string, wants ...string) {
