@@ -82,10 +82,6 @@ cat s/module/printk/parameters/time >value; cat value >s/module/printk/parameter
 		script:   `mkdir d; mount -t debugfs d d; ls d/bdi`,
 		confined: open, rootless: "permission denied",
 	},
-	"more open files than the limit": {
-		script:   `ulimit -n $(ulimit -Hn); ulimit -Hn $(($(ulimit -Hn) + 1))`,
-		confined: "Operation not permitted", rootless: "Operation not permitted",
-	},
 	"processes of the host": {
 		script:   `cat /proc/[0-9]*/comm | grep -qx dockerd; cat /proc/[0-9]*/comm | grep -qx integration.tes || { echo none; exit 1; }`,
 		confined: "none", rootless: "none",
