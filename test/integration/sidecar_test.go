@@ -4,6 +4,7 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,13 +75,19 @@ func (c *sidecar) rootless() *sidecar {
 // is its own, so that nothing that it does to files outlives it.
 func (c *sidecar) try(script string) (output string, code int) {
 	c.t.Helper()
-	return c.run(append(c.enter, "unshare", "--mount", "sh", "-euc", "mount -t tmpfs attack /mnt; cd /mnt\n"+script))
+	return c.run(slices.Concat(c.enter, []string{"unshare", "--mount", "sh", "-euc", "mount -t tmpfs attack /mnt; cd /mnt\n" + script}))
 }
 
 // outside runs a script as root of the container, whatever enter is.
 func (c *sidecar) outside(script string) (output string, code int) {
 	c.t.Helper()
 	return c.run([]string{"docker", "exec", "-u", "0", c.id, "sh", "-euc", script})
+}
+
+// docker asks the sidecar's daemon.
+func (c *sidecar) docker(words ...string) (output string, code int) {
+	c.t.Helper()
+	return c.run(slices.Concat(c.enter, []string{"docker"}, words))
 }
 
 func (c *sidecar) run(words []string) (output string, code int) {
