@@ -140,6 +140,9 @@ func (c *sidecar) attack(t *testing.T, rootless bool) {
 		})
 	}
 	t.Run("system calls", func(t *testing.T) { c.attackKernel(t) })
+	if output, code := c.docker("run", "--rm", "-v", "/:/sidecar", inner+"/app:v1", "ls", "/sidecar/attack"); code != 0 {
+		t.Errorf("a container inside does not see the sidecar, docs/security.md says so: %s", output)
+	}
 	host := strings.Join(lines("docker", "info", "--format", "{{.ID}}"), "")
 	output, code := c.docker("info", "--format", "{{.ID}}")
 	if own := strings.TrimSpace(output); code != 0 || own == "" || own == host {
