@@ -89,7 +89,7 @@ func (c *sidecar) expectShape(t *testing.T, added []string, bits uint64, devices
 			}
 		}
 		opts := strings.Join(host.SecurityOpt, " ")
-		if id != c.id && opts != "" || id == c.id && (!strings.Contains(opts, "seccomp={") || host.CgroupnsMode != "private") {
+		if id != c.id && opts != "" || id == c.id && (!strings.Contains(opts, "seccomp={") || !strings.Contains(opts, "apparmor=unconfined") || host.CgroupnsMode != "private") {
 			t.Errorf("%s: cgroup namespace %q, security options %.200s", is.Name, host.CgroupnsMode, opts)
 		}
 		if masked := len(host.MaskedPaths) > 0 && len(host.ReadonlyPaths) > 0; masked != (id != c.id || devices == nil) {
