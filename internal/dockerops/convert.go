@@ -66,7 +66,7 @@ func containerConfig(c plan.Container, image plan.LocalImage) (*container.Config
 
 // memoryVolume are the options of the local volume driver for a tmpfs. Whoever
 // runs in the containers of the job may write to it.
-var memoryVolume = map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "mode=0777,size=256m"}
+var memoryVolume = map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "mode=0777,size=256m,nosuid,nodev"}
 
 func applySecurity(host *container.HostConfig, s plan.Security) {
 	host.Privileged = s.Privileged

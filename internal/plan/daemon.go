@@ -86,6 +86,11 @@ func (p *Plan) addDaemon(job gitlab.Job, s settings.Settings, service Service, w
 	if err := service.secure(s, written); err != nil {
 		return err
 	}
+	if d.Security == settings.DindRootless {
+		if err := keepOutside(&service, wanted); err != nil {
+			return err
+		}
+	}
 	service.Env = daemonEnv(service.Env, how, d, s)
 	p.addProxy(job, &service)
 	p.addData(job, s, &service)
@@ -141,6 +146,28 @@ func daemonEnv(env []string, how transport, d *Daemon, s settings.Settings) []st
 		}
 	}
 	return env
+}
+
+// keepOutside leaves nothing of the job's own to what starts a rootless daemon:
+// that runs outside of the daemon's user namespace, where a job must not get.
+func keepOutside(service *Service, wanted gitlab.Image) error {
+	own := ""
+	switch {
+	case len(wanted.Entrypoint) > 0:
+		own = "an entrypoint"
+	case wanted.Options.Docker.User != "":
+		own = "a user"
+	case len(wanted.Command) > 0 && !strings.HasPrefix(wanted.Command[0], "-"):
+		own = "a command"
+	}
+	if own != "" {
+		return failure.Build(fmt.Errorf("a rootless sidecar cannot have %s of the job's own", own), "leave it out; a command of flags for dockerd is possible")
+	}
+	service.Env = slices.DeleteFunc(service.Env, func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return !slices.Contains([]string{"DOCKER_DRIVER", "DOCKER_BUILDKIT"}, name)
+	})
+	return nil
 }
 
 // addProxy passes the job's proxies on to the daemon, which pulls through them,

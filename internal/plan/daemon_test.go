@@ -175,6 +175,25 @@ func TestRootlessUser(t *testing.T) {
 	}
 }
 
+// A job has no part in what starts a rootless daemon.
+func TestRootlessStart(t *testing.T) {
+	s := dind()
+	s.DindSecurity = settings.DindRootless
+	_, daemon := withDaemon(t, s, gitlab.Image{Command: []string{"--debug"}, Variables: []gitlab.Variable{{Key: "PATH", Value: "/builds/x"}, {Key: "DOCKER_DRIVER", Value: "vfs"}}})
+	if value(daemon.Env, "PATH") != "" || value(daemon.Env, "DOCKER_DRIVER") != "vfs" || value(daemon.Env, "DOCKER_CONFIG") == "" {
+		t.Errorf("environment %q", daemon.Env)
+	}
+	user := gitlab.Image{Name: "docker:dind"}
+	user.Options.Docker.User = "0"
+	for _, own := range []gitlab.Image{{Name: "docker:dind", Entrypoint: []string{"sh"}}, {Name: "docker:dind", Command: []string{"sh"}}, user} {
+		j := job(t)
+		j.Services = []gitlab.Image{own}
+		if _, err := New(j, s, nil); err == nil || !failure.IsBuild(err) || !strings.Contains(err.Error(), "of the job's own") {
+			t.Errorf("%+v: error = %v", own, err)
+		}
+	}
+}
+
 func TestDaemonEnvironment(t *testing.T) {
 	s := dind()
 	s.NetworkMtu, s.Dns = 1400, settings.List{"10.0.0.2"}

@@ -35,6 +35,9 @@ func (p *Plan) addServices(job gitlab.Job, s settings.Settings) error {
 		}
 	}
 	if asksForDaemon(job.Variables) && p.Docker() == nil {
+		if len(s.DindImages) == 0 {
+			return failure.Build(errors.New("the job asks for a Docker daemon (ECR_DIND), and this runner has none for jobs"), "take ECR_DIND out, or another runner (tags)")
+		}
 		sidecar := gitlab.Image{Name: s.DindImage}
 		name, err := imageName(sidecar.Name, job.Variables)
 		if err != nil {

@@ -104,6 +104,9 @@ func TestDaemonByVariable(t *testing.T) {
 			t.Errorf("ECR_DIND=%q: %v, want %v", value, got, want)
 		}
 	}
+	if _, err := New(job(t, "ECR_DIND=true"), settings.Settings{DindImage: "docker:dind"}, nil); err == nil || !failure.IsBuild(err) {
+		t.Errorf("sidecars are turned off: error = %v", err)
+	}
 	j := job(t, "ECR_DIND=true")
 	j.Services = []gitlab.Image{{Name: "docker:27-dind"}}
 	if p := mustPlan(t, j, dind()); len(p.Services) != 1 || !strings.Contains(p.Services[0].Image.Name, "27-dind") {

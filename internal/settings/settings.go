@@ -53,9 +53,9 @@ type Settings struct {
 	ServiceCpus            CPUs  `split_words:"true" desc:"Number of CPUs for each service, a DinD sidecar included."`
 	ServiceMemory          Bytes `split_words:"true" desc:"Memory limit of each service, a DinD sidecar included."`
 
-	DindImages             List         `split_words:"true" default:"docker:*dind*,**/docker:*dind*" desc:"Globs of service images that are a Docker-in-Docker (DinD) sidecar."`
+	DindImages             List         `split_words:"true" default:"docker:*dind*,**/docker:*dind*" desc:"Globs of service images that are a Docker-in-Docker (DinD) sidecar. Set to nothing, no job has one."`
 	DindImage              string       `split_words:"true" default:"docker:dind" desc:"Sidecar of jobs that set the variable ECR_DIND to true and name none."`
-	DindSecurity           DindSecurity `split_words:"true" default:"confined" desc:"How a sidecar is kept: confined (two capabilities and a seccomp profile instead of privileged), rootless (image docker:dind-rootless or alike, no capability: for jobs that are not trusted), privileged (images in ALLOWED_PRIVILEGED_SERVICES only; others are confined). See docs/security.md."`
+	DindSecurity           DindSecurity `split_words:"true" default:"confined" desc:"How a sidecar is kept: confined (two capabilities and a seccomp profile instead of privileged), rootless (image docker:dind-rootless or alike, no capability: for jobs that are not trusted, with DIND_IMAGES that names your own image), privileged (images in ALLOWED_PRIVILEGED_SERVICES only; others are confined). See docs/security.md."`
 	DindCache              DindCache    `split_words:"true" desc:"project: keep the sidecar's images and build cache for the next job of the same project, slot and protection. Default: off, a job begins with none."`
 	DindCacheSize          Bytes        `split_words:"true" default:"20g" desc:"Size of all such caches of this engine together; what was not used for the longest time is removed first."`
 	DindRegistryMirrors    List         `split_words:"true" desc:"Mirrors of Docker Hub for the sidecar's daemon, as URLs."`

@@ -51,6 +51,13 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestSetToNothing(t *testing.T) {
+	s, err := load(t, map[string]string{"DIND_IMAGES": ""})
+	if err != nil || len(s.DindImages) != 0 {
+		t.Errorf("DIND_IMAGES = %q (%v), want none", s.DindImages, err)
+	}
+}
+
 func TestValues(t *testing.T) {
 	s, err := load(t, map[string]string{
 		"PULL_POLICY":                  "always, if-not-present",
