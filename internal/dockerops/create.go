@@ -103,18 +103,21 @@ func (e *Engine) StartContainer(ctx context.Context, c plan.Container) error {
 // judgeStart recognises an image that cannot run what it is asked to.
 func (e *Engine) judgeStart(err error, c plan.Container) error {
 	text := err.Error()
-	wrapped := fmt.Errorf("starting container %s from %s image %s: %w", c.Name, c.Image.Role, c.Image.Name, err)
+	wrapped := fmt.Errorf("starting container %s from %s image %s: %w", c.Name, c.Image.Role, c.Image.Familiar(), err)
 	switch {
 	case strings.Contains(text, "No such container"), strings.Contains(text, "received 404"), // the latter when attaching
 		strings.Contains(text, "cannot join network of a non running container"):
 		return failure.System(wrapped, "the container is gone: was it removed while the job ran (docker system prune)?")
 	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory"):
+		if c.Image.Role != "job" {
+			return failure.Build(wrapped, "check `command` and `entrypoint` of the service, and that its image has what they name")
+		}
 		return failure.Build(wrapped, "a job's image needs a shell (sh), and what its ENTRYPOINT names must exist: "+
 			"take an image with a shell, or override `entrypoint`")
 	case strings.Contains(text, "exec format error"):
 		return failure.Build(wrapped, "the image is for another architecture: set `docker: platform` of the image, or push one for this architecture")
 	case strings.Contains(text, "unable to find user"), strings.Contains(text, "no matching entries in passwd file"):
-		return failure.Build(wrapped, "the image has no such user: change `docker: user` of the image")
+		return failure.Build(wrapped, "the image has no such user: change `docker: user` of the image or service")
 	default:
 		return judgePrivileged(e.judge(wrapped), c)
 	}

@@ -112,6 +112,7 @@ func (c Command) run(log *stageLog, args []string, envFile string) error {
 	// GitLab Runner sends TERM on timeout and cancel; INT is for trying by hand.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	runner := owner.Runner()
 	if !c.Quiet {
 		// A runner that was killed sends nothing: its driver notices, also when it
 		// writes to the runner's closed pipe, and ends what it does. Cleanup goes
@@ -120,10 +121,10 @@ func (c Command) run(log *stageLog, args []string, envFile string) error {
 		var cancel context.CancelCauseFunc
 		ctx, cancel = context.WithCancelCause(ctx)
 		defer cancel(nil)
-		go watchRunner(ctx, os.Getppid(), cancel)
+		go watchRunner(ctx, os.Getppid(), runner, cancel)
 	}
 	return c.Run(ctx, stages.Stage{
-		Environ: gitlab.NewEnviron(os.Environ()), Settings: s, Log: log, Owner: owner.Runner(), Stdout: os.Stdout, Stderr: os.Stderr,
+		Environ: gitlab.NewEnviron(os.Environ()), Settings: s, Log: log, Owner: runner, Stdout: os.Stdout, Stderr: os.Stderr,
 	}, args)
 }
 
@@ -137,8 +138,9 @@ func (c Command) usage(flags *flag.FlagSet) {
 	flags.PrintDefaults()
 }
 
-// watchRunner ends ctx when the process that called this one is gone.
-func watchRunner(ctx context.Context, runner int, cancel context.CancelCauseFunc) {
+// watchRunner ends ctx when the process that called this one is gone, or
+// gitlab-runner behind a script that called it.
+func watchRunner(ctx context.Context, parent int, runner string, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -146,7 +148,7 @@ func watchRunner(ctx context.Context, runner int, cancel context.CancelCauseFunc
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if os.Getppid() != runner {
+			if os.Getppid() != parent || owner.Gone(runner) {
 				cancel(stages.ErrRunnerGone)
 				return
 			}

@@ -41,7 +41,7 @@ func (s Stage) Prepare(ctx context.Context, engine Engine) error {
 
 	defer s.cleanUpIfAbandoned(ctx, engine, p.Key)
 	all, ctx := errgroup.WithContext(ctx)
-	do(all, func() error {
+	reaped := do(all, func() error {
 		if err := engine.Reap(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Warnf("Removing what earlier jobs left: %v", err)
 		}
@@ -109,6 +109,12 @@ func (s Stage) Prepare(ctx context.Context, engine Engine) error {
 				return err
 			}
 			if service.Daemon != nil {
+				// A daemon that nobody waits for any more may hold the cache.
+				if service.Daemon.Cache != "" {
+					if err := waitAll(ctx, reaped); err != nil {
+						return err
+					}
+				}
 				return s.startDaemon(ctx, engine, service, local, p.WaitForServices)
 			}
 			return s.startService(ctx, engine, service, local, p, helperStarted)

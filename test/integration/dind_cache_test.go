@@ -81,3 +81,15 @@ func TestDindCacheIsBounded(t *testing.T) {
 		t.Errorf("caches: %q of the older project, %q of the newer, want none and one", cacheOf(old.ProjectID), cacheOf(recent.ProjectID))
 	}
 }
+
+// A daemon that a killed runner left does not keep the cache from the next job.
+func TestDindCacheOfOrphans(t *testing.T) {
+	state := t.TempDir()
+	orphan := newCachedJob(t, 0, state)
+	orphan.set("CUSTOM_ENV_ECR_DIND=true", "ECR_EXECUTOR_DIND_IMAGE="+dindImage, "CUSTOM_ENV_CI_RUNNER_SHORT_TOKEN=replay-1")
+	if out, err := asRunner(t, orphan, "$BIN/prepare").CombinedOutput(); err != nil || !strings.Contains(string(out), "with the cache of this project") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	expect(t, mustSucceed(t, newCachedJob(t, orphan.ProjectID, state, "true")), "with the cache of this project")
+	orphan.expectNothingLeft(t)
+}

@@ -53,9 +53,20 @@ func TestLastScriptIsEnded(t *testing.T) {
 // When gitlab-runner is killed nobody calls cleanup: the stage that runs does
 // its part.
 func TestRunnerKilled(t *testing.T) {
+	for name, call := range map[string]string{
+		"directly": "$BIN/prepare && $BIN/run %s build_script",
+		// The script that calls the driver outlives the runner.
+		"behind a script": `sh -c '"$BIN/prepare" && "$BIN/run" %s build_script; exit $?'`,
+	} {
+		t.Run(name, func(t *testing.T) { killRunner(t, call) })
+	}
+}
+
+func killRunner(t *testing.T, call string) {
+	t.Helper()
 	s := newJob(t, "app")
 	log := &syncBuffer{}
-	runner := asRunner(t, s, fmt.Sprintf("$BIN/prepare && $BIN/run %s build_script", script(t, "echo running", "sleep 600")))
+	runner := asRunner(t, s, fmt.Sprintf(call, script(t, "echo running", "sleep 600")))
 	runner.Stdout, runner.Stderr = log, log
 	if err := runner.Start(); err != nil {
 		t.Fatal(err)

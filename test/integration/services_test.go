@@ -46,6 +46,7 @@ func TestServiceMistakes(t *testing.T) {
 	}{
 		"missing":     {replay.Image{Name: "IMAGE/nowhere:v1"}, "service image"},
 		"not allowed": {replay.Image{Name: "elsewhere.example/x"}, "is not allowed on this runner"},
+		"no command":  {replay.Image{Name: "IMAGE/app:v1", Command: []string{"/no/such"}}, "check `command` and `entrypoint` of the service"},
 		"no name":     {replay.Image{Alias: "x"}, "a service has no name"},
 		"policy":      {replay.Image{Name: "IMAGE/app:v1", PullPolicies: []string{"sometimes"}}, `unknown pull policy "sometimes"`},
 	}
