@@ -68,10 +68,16 @@ func (k *Keychain) Knows(host string) bool {
 }
 
 func (k *Keychain) registry(host string) (Registry, bool) {
-	if region, ok := k.opts.Hosts[host]; ok {
-		return Registry{Host: host, Region: region}, true
+	if registry, ok := ParseHost(host); ok {
+		return registry, true
 	}
-	return ParseHost(host)
+	if registry, ok := parseLocalStack(host, apiEndpoint()); ok {
+		return registry, true
+	}
+	if region, ok := k.opts.Hosts[host]; ok {
+		return Registry{Host: host, Region: region, Emulated: true, partition: partitionOf(region)}, true
+	}
+	return Registry{}, false
 }
 
 // token returns a token from the cache or from AWS. Of all processes that need
