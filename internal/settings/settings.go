@@ -66,8 +66,10 @@ type Settings struct {
 	PullThrough       Pairs `split_words:"true" desc:"Upstream registries that ECR has a pull-through cache for, as registry=prefix pairs such as docker.io=111122223333.dkr.ecr.eu-west-1.amazonaws.com/docker-hub: job, service and helper images are pulled from there."`
 	VerifyLocalImages bool  `split_words:"true" default:"true" desc:"With pull policy if-not-present, let the registry confirm that this very job may read an image that is on the engine because another job brought the credentials for it."`
 
-	EcrHosts Pairs  `split_words:"true" desc:"Registries beside Amazon's that speak the ECR API, as host[:port]=region pairs: local emulators."`
-	StateDir string `split_words:"true" desc:"Folder for ECR tokens (mode 0700), shared by all jobs of this user. Default: /var/lib/gitlab-ecr-executor for root, else gitlab-ecr-executor in the user's cache folder."`
+	EcrHosts            Pairs        `split_words:"true" desc:"Registries beside Amazon's that speak the ECR API, as host[:port]=region pairs: local emulators. Set AWS_ENDPOINT_URL_ECR too: a token of Amazon's own API is never sent to them."`
+	Roles               Roles        `split_words:"true" desc:"AWS roles to assume for repositories, as registry/repository glob=role ARN pairs (** matches nested repositories), or a JSON array of objects with repositories, role, and, if wanted, projects (glob of project paths), external_id, policy (pull, or an IAM policy that narrows the role). The first that matches is taken. Default: the runner's own identity."`
+	WebIdentityVariable VariableName `split_words:"true" desc:"Name of the job variable (id_tokens) to assume ROLES with: the job's own identity instead of the runner's. Default: the runner assumes them."`
+	StateDir            string       `split_words:"true" desc:"Folder for ECR tokens (mode 0700), shared by all jobs of this user. Default: /var/lib/gitlab-ecr-executor for root, else gitlab-ecr-executor in the user's cache folder."`
 
 	LogLevel  LogLevel  `split_words:"true" default:"info" desc:"How much the driver writes into the job log: debug, info, warning, error."`
 	LogFormat LogFormat `split_words:"true" default:"text" desc:"text, or json with a line per event."`
