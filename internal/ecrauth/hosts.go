@@ -74,7 +74,7 @@ const longestHost = 253
 // port is none, and so is one whose region and domain belong to different
 // partitions: the token would be of the one and leave for the other.
 func ParseHost(host string) (Registry, bool) {
-	if len(host) > longestHost {
+	if len(host) > longestHost || !isASCII(host) {
 		return Registry{}, false
 	}
 	lower := strings.ToLower(host)

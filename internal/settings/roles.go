@@ -71,7 +71,6 @@ func decodeRoleObjects(value string) (Roles, error) {
 	}
 	decoder := json.NewDecoder(strings.NewReader(value))
 	decoder.DisallowUnknownFields()
-
 	if err := decoder.Decode(&objects); err != nil {
 		return nil, fmt.Errorf("not a JSON array of roles: %w", err)
 	}
