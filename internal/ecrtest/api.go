@@ -1,72 +1,102 @@
 package ecrtest
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"regexp"
-	"time"
+	"strings"
 )
 
-// The protocol is AWS JSON 1.1
+// The ECR APIs speak AWS JSON 1.1
 // (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html).
-const target = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
+const (
+	target       = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
+	publicTarget = "SpencerFrontendService.GetAuthorizationToken"
+	publicRegion = "us-east-1"
+)
 
-// authorization is the shape of a Signature Version 4 header. The signature is
-// not computed again: the SDK under test computes it right.
-var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/[0-9]{8}/` + Region +
-	`/ecr/aws4_request, SignedHeaders=[a-z0-9;-]*host[a-z0-9;-]*, Signature=[0-9a-f]{64}$`)
+// authorization is the shape of a Signature Version 4 header: key, region,
+// service. The signature is not computed again: the SDK under test computes it
+// right.
+var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/[0-9]{8}/([a-z0-9-]+)/` +
+	`([a-z-]+)/aws4_request, SignedHeaders=[a-z0-9;-]*host[a-z0-9;-]*, Signature=[0-9a-f]{64}$`)
 
+// serveAPI answers for all three APIs: their requests tell them apart.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
-	var fault *Fault
+	switch {
+	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+		s.serveSTS(w, r)
+	case r.Header.Get("X-Amz-Target") == publicTarget:
+		s.serveToken(w, r, &s.publicCalls, &s.publicFault, publicRegion, "ecr-public")
+	default:
+		s.serveToken(w, r, &s.calls, &s.apiFault, Region, "ecr")
+	}
+}
+
+func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, calls *int, knob **Fault, region, service string) {
+	if fault := s.count(calls, knob); fault != nil {
+		apiError(w, fault)
+		return
+	}
+	if t := r.Header.Get("X-Amz-Target"); r.Method != http.MethodPost || t != target && t != publicTarget {
+		apiError(w, &Fault{http.StatusBadRequest, "UnknownOperationException", ""})
+		return
+	}
+	who, fault := s.authenticate(r, service, region)
+	if fault != nil {
+		apiError(w, fault)
+		return
+	}
+	authorization, expires := s.issue(who)
+	data := map[string]any{
+		"authorizationToken": basic(authorization), "expiresAt": float64(expires.UnixMilli()) / 1000,
+		"proxyEndpoint": "http://" + s.Host(),
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	if service == "ecr-public" { // an object where ECR has a list
+		_ = json.NewEncoder(w).Encode(map[string]any{"authorizationData": data})
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"authorizationData": []any{data}})
+}
+
+// count counts a call and returns the fault to answer with, if any.
+func (s *Server) count(calls *int, knob **Fault) (fault *Fault) {
 	s.locked(func() {
-		s.calls++
-		fault = s.apiFault
+		*calls++
+		fault = *knob
 	})
 	if fault != nil && fault.Status == 0 {
 		panic(http.ErrAbortHandler) // drops the connection
 	}
+	return fault
+}
+
+// authenticate returns who signed a request.
+func (s *Server) authenticate(r *http.Request, service string, regions ...string) (who principal, fault *Fault) {
 	signed := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
-	switch {
-	case fault != nil:
-		apiError(w, fault.Status, fault.Code, fault.Message)
-	case r.Method != http.MethodPost || r.Header.Get("X-Amz-Target") != target:
-		apiError(w, http.StatusBadRequest, "UnknownOperationException", "")
-	case signed == nil:
-		apiError(w, http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token")
-	case signed[1] != AccessKeyID:
-		apiError(w, http.StatusBadRequest, "UnrecognizedClientException", "The security token included in the request is invalid.")
-	default:
-		secret, expires := s.issue()
-		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		_ = json.NewEncoder(w).Encode(map[string]any{"authorizationData": []any{map[string]any{
-			"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:" + secret)),
-			"expiresAt":          float64(expires.UnixMilli()) / 1000,
-			"proxyEndpoint":      "http://" + s.Host(),
-		}}})
+	if signed == nil || signed[3] != service {
+		return principal{}, &Fault{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token"}
 	}
+	valid := false
+	for _, region := range regions {
+		valid = valid || signed[2] == region
+	}
+	if !valid {
+		return principal{}, &Fault{http.StatusBadRequest, "InvalidSignatureException", "Credential should be scoped to a valid region. "}
+	}
+	var known bool
+	s.locked(func() { who, known = s.keys[signed[1]] })
+	if !known || who.sessionToken != r.Header.Get("X-Amz-Security-Token") {
+		return principal{}, &Fault{http.StatusBadRequest, "UnrecognizedClientException", "The security token included in the request is invalid."}
+	}
+	return who, nil
 }
 
-func (s *Server) issue() (secret string, expires time.Time) {
-	s.locked(func() {
-		secret, expires = "tok-"+rand.Text(), time.Now().Add(s.lifetime)
-		s.tokens[secret] = expires
-	})
-	return secret, expires
-}
-
-// Token returns a password that the registry accepts for a while, as the API
-// would give it.
-func (s *Server) Token() string {
-	secret, _ := s.issue()
-	return secret
-}
-
-func apiError(w http.ResponseWriter, status int, code, message string) {
+func apiError(w http.ResponseWriter, f *Fault) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
+	w.WriteHeader(f.Status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": f.Code, "message": f.Message})
 }
 
 // AccessDenied is what AWS says to a principal without the permission.

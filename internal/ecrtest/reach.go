@@ -71,6 +71,8 @@ func (s *Server) Env() []string {
 	}
 	return []string{
 		"AWS_ENDPOINT_URL_ECR=" + s.api.URL,
+		"AWS_ENDPOINT_URL_ECR_PUBLIC=" + s.api.URL,
+		"AWS_ENDPOINT_URL_STS=" + s.api.URL,
 		"AWS_ACCESS_KEY_ID=" + AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + SecretKey,
 		"AWS_EC2_METADATA_DISABLED=true",

@@ -28,10 +28,13 @@ func (s *Server) requireToken(next http.Handler) http.Handler {
 		var fault *Fault
 		var known, live, denied bool
 		s.locked(func() {
-			expires, ok := s.tokens[secret]
-			known, live = ok, ok && time.Now().Before(expires)
+			token, ok := s.tokens[secret]
+			known, live = ok, ok && time.Now().Before(token.expires)
 			for repository := range s.denied {
 				denied = denied || strings.HasPrefix(r.URL.Path, "/v2/"+repository+"/")
+			}
+			for repository, role := range s.only {
+				denied = denied || !token.push && token.role != role && strings.HasPrefix(r.URL.Path, "/v2/"+repository+"/")
 			}
 			if live && strings.Contains(r.URL.Path, "/manifests/") {
 				fault = s.fault
@@ -67,7 +70,12 @@ func (s *Server) Push(ctx context.Context, repository, tag string, image v1.Imag
 	if err != nil {
 		return "", fmt.Errorf("naming image %s: %w", repository, err)
 	}
-	secret, _ := s.issue()
+	secret := s.Token()
+	s.locked(func() {
+		own := s.tokens[secret]
+		own.push = true
+		s.tokens[secret] = own
+	})
 	auth := remote.WithAuth(&authn.Basic{Username: "AWS", Password: secret})
 	if err := remote.Write(ref, image, auth, remote.WithContext(ctx)); err != nil {
 		return "", fmt.Errorf("pushing %s: %w", ref, err)

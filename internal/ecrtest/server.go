@@ -1,9 +1,10 @@
-// Package ecrtest is an Amazon ECR on loopback: the API that gives out tokens
-// and a registry that insists on them. Tests and the demo use it where no AWS
-// account is at hand.
+// Package ecrtest is an Amazon ECR on loopback: the APIs that give out tokens
+// (ECR, ECR Public), the STS that gives out roles, and a registry that insists
+// on tokens. Tests and the demo use it where no AWS account is at hand.
 package ecrtest
 
 import (
+	"crypto/rand"
 	"io"
 	"log"
 	"net/http"
@@ -14,8 +15,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 )
 
-// The one principal that the API knows.
+// The one principal that the APIs know from the start.
 const (
+	Principal   = "arn:aws:iam::111122223333:user/runner"
 	Region      = "eu-west-1"
 	AccessKeyID = "AKIAIOSFODNN7EXAMPLE"
 	SecretKey   = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" // from the AWS documentation
@@ -27,13 +29,21 @@ type Server struct {
 	registry *httptest.Server
 	more     []*httptest.Server // the same registry at other addresses
 
+	signingKey []byte // of id tokens
+
 	mu       sync.Mutex
 	lifetime time.Duration
-	tokens   map[string]time.Time // token to expiry
-	calls    int
-	apiFault *Fault
-	fault    *Fault // of the registry's manifests
-	denied   map[string]bool
+	keys     map[string]principal // by access key id
+	tokens   map[string]issued
+	trust    map[string]Trust // by role
+	sessions []Session
+
+	calls, publicCalls, stsCalls    int
+	apiFault, publicFault, stsFault *Fault
+
+	fault  *Fault // of the registry's manifests
+	denied map[string]bool
+	only   map[string]string // repository to role
 }
 
 // Fault is an answer to give instead of the right one.
@@ -45,7 +55,11 @@ type Fault struct {
 
 // Start starts a server whose tokens live 12 hours, as Amazon's do.
 func Start() *Server {
-	s := &Server{lifetime: 12 * time.Hour, tokens: map[string]time.Time{}, denied: map[string]bool{}}
+	s := &Server{
+		lifetime: 12 * time.Hour, signingKey: []byte(rand.Text()),
+		keys:   map[string]principal{AccessKeyID: {arn: Principal}},
+		tokens: map[string]issued{}, trust: map[string]Trust{}, denied: map[string]bool{}, only: map[string]string{},
+	}
 	blobs := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	s.api = httptest.NewUnstartedServer(http.HandlerFunc(s.serveAPI))
 	s.registry = httptest.NewUnstartedServer(s.requireToken(blobs))
@@ -67,12 +81,14 @@ func (s *Server) Close() {
 // SetLifetime sets how long tokens live that are issued from now on.
 func (s *Server) SetLifetime(d time.Duration) { s.locked(func() { s.lifetime = d }) }
 
-// FailAPI makes the API answer with f; nil ends that.
-func (s *Server) FailAPI(f *Fault) {
-	s.locked(func() {
-		s.apiFault = f
-	})
-}
+// FailAPI makes the ECR API answer with f; nil ends that.
+func (s *Server) FailAPI(f *Fault) { s.locked(func() { s.apiFault = f }) }
+
+// FailPublicAPI makes the API of ECR Public answer with f; nil ends that.
+func (s *Server) FailPublicAPI(f *Fault) { s.locked(func() { s.publicFault = f }) }
+
+// FailSTS makes STS answer with f; nil ends that.
+func (s *Server) FailSTS(f *Fault) { s.locked(func() { s.stsFault = f }) }
 
 // FailManifests makes the registry answer requests for manifests with f; nil
 // ends that.
@@ -80,12 +96,6 @@ func (s *Server) FailManifests(f *Fault) { s.locked(func() { s.fault = f }) }
 
 // Deny makes the registry refuse a repository to every token.
 func (s *Server) Deny(repository string) { s.locked(func() { s.denied[repository] = true }) }
-
-// TokenCalls returns how often a token was asked for.
-func (s *Server) TokenCalls() (n int) {
-	s.locked(func() { n = s.calls })
-	return n
-}
 
 func (s *Server) locked(f func()) {
 	s.mu.Lock()

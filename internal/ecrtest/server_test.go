@@ -51,7 +51,10 @@ func TestAPIWantsASignature(t *testing.T) {
 	}{
 		"signed":            {signature, target, 200, "authorizationToken"},
 		"unsigned":          {"", target, 403, "MissingAuthenticationTokenException"},
-		"another region":    {strings.Replace(signature, Region, "us-east-1", 1), target, 403, "MissingAuthenticationTokenException"},
+		"another region":    {strings.Replace(signature, Region, "us-east-1", 1), target, 400, "scoped to a valid region"},
+		"another service":   {strings.Replace(signature, "/ecr/", "/sts/", 1), target, 403, "MissingAuthenticationTokenException"},
+		"public, elsewhere": {strings.Replace(signature, "/ecr/", "/ecr-public/", 1), publicTarget, 400, "scoped to a valid region"},
+		"public":            {strings.Replace(signature, Region+"/ecr/", "us-east-1/ecr-public/", 1), publicTarget, 200, `{"authorizationData":{"`},
 		"a short signature": {signature[:len(signature)-1], target, 403, "MissingAuthenticationTokenException"},
 		"an unknown key":    {strings.Replace(signature, AccessKeyID, "AKIDNOBODY", 1), target, 400, "UnrecognizedClientException"},
 		"another operation": {signature, "AmazonEC2ContainerRegistry_V20150921.DeleteRepository", 400, "UnknownOperationException"},
