@@ -2,57 +2,17 @@ package ecrauth
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/gofrs/flock"
 )
-
-// identityVariables select the principal that the AWS SDK uses
-// (https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html).
-// The secret keys are not among them: the id names the key.
-var identityVariables = []string{
-	"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
-	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_DISABLED",
-	"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_STS",
-}
-
-// cacheKey tells principals and endpoints apart without a call to AWS, so that
-// a token in the cache costs no network at all. A token covers every account
-// that the principal may reach in the region: the account is no part of it.
-func cacheKey(registry Registry) string {
-	h := sha256.New()
-	add := func(part string) { fmt.Fprintf(h, "%d:%s", len(part), part) }
-	for _, name := range identityVariables {
-		add(os.Getenv(name))
-	}
-	for _, file := range []struct{ name, fallback string }{
-		{"AWS_CONFIG_FILE", config.DefaultSharedConfigFilename()},
-		{"AWS_SHARED_CREDENTIALS_FILE", config.DefaultSharedCredentialsFilename()},
-	} {
-		path := os.Getenv(file.name)
-		if path == "" {
-			path = file.fallback
-		}
-		content, _ := os.ReadFile(path) // a missing file is no identity
-		sum := sha256.Sum256(content)
-		add(hex.EncodeToString(sum[:]))
-	}
-	add(registry.Region)
-	add(strconv.FormatBool(registry.FIPS))
-	add(strconv.FormatBool(registry.DualStack))
-	return hex.EncodeToString(h.Sum(nil)[:16])
-}
 
 // cache is the file of one key. With an empty path it keeps nothing.
 type cache struct {
@@ -140,17 +100,27 @@ func (c cache) lock(ctx context.Context) (unlock func(), err error) {
 		c.warn("Locking %s: %v", lock.Path(), err)
 		return func() {}, nil
 	}
-	return func() { _ = lock.Close() }, nil
+	return func() {
+		if err := lock.Close(); err != nil {
+			c.warn("Unlocking %s: %v", lock.Path(), err)
+		}
+	}, nil
 }
 
-// write replaces the token in the cache. A token that cannot be kept still
-// serves this job.
-func (c cache) write(t token) {
+// tempPrefix begins the names of files that are being written.
+const tempPrefix = ".token-"
+
+// write replaces the token in the cache, and removes what is long expired. A
+// token that cannot be kept still serves this job.
+func (c cache) write(t token, now time.Time) {
 	if c.path == "" {
 		return
 	}
 	if err := c.replace(t); err != nil {
 		c.warn("Keeping the ECR token for other jobs: %v", err)
+	}
+	if err := prune(filepath.Dir(c.path), now); err != nil {
+		c.warn("Pruning the ECR token cache: %v", err)
 	}
 }
 
@@ -159,7 +129,7 @@ func (c cache) replace(t token) (err error) {
 	if err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(c.path), ".token-*") // mode 0600
+	temp, err := os.CreateTemp(filepath.Dir(c.path), tempPrefix+"*") // mode 0600
 	if err != nil {
 		return err
 	}
@@ -172,6 +142,9 @@ func (c cache) replace(t token) (err error) {
 		return errors.Join(err, temp.Close())
 	}
 	if err := temp.Close(); err != nil {
+		return err
+	}
+	if err := os.Chtimes(temp.Name(), t.Expires, t.Expires); err != nil { // for prune
 		return err
 	}
 	return os.Rename(temp.Name(), c.path)

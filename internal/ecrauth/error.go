@@ -1,49 +1,57 @@
 package ecrauth
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
+	"strings"
 
 	"github.com/aws/smithy-go"
+
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
 )
 
-// Action is the IAM action that a token needs.
+// Action is the IAM action that a token for a private registry needs.
 const Action = "ecr:GetAuthorizationToken"
 
-// Error says why there is no token for a registry.
+// Error says why there is no token for a registry. What to do next is the
+// failure.Remedy of the error that wraps it.
 type Error struct {
 	Registry string
 	Region   string
+	// Action is the IAM action that failed.
+	Action string
+	// Role is the ARN of the role to assume; "" when it was not about one.
+	Role string
 	// Code is the error code of AWS; "" when AWS was not reached.
 	Code string
-	// Identity is the ARN that AWS refused; "" when AWS did not say.
+	// Identity is the ARN that AWS refused, or what is known of who called; ""
+	// when nothing is.
 	Identity string
 	Err      error
-	next     string
 }
 
-// Error says what failed, on what, why, and what to do next.
+// Error says what failed, on what, for whom and why.
 func (e *Error) Error() string {
-	text := fmt.Sprintf("getting an ECR token for %s in %s (%s): ", e.Registry, e.Region, Action)
-	switch {
-	case e.Code != "" && e.Identity != "":
-		text += fmt.Sprintf("%s: %s may not do that", e.Code, e.Identity)
-	case e.Code != "":
-		text += fmt.Sprintf("%s: %v", e.Code, apiMessage(e.Err))
-	default:
-		text += e.Err.Error()
+	text := fmt.Sprintf("getting an ECR token for %s in %s: %s", e.Registry, e.Region, e.Action)
+	if e.Role != "" {
+		text += " on " + e.Role
 	}
-	return text + "\n  " + e.next
+	message := apiMessage(e.Err)
+	if e.Identity != "" && !strings.Contains(message, e.Identity) {
+		text += " by " + e.Identity
+	}
+	if e.Code != "" {
+		text += ": " + e.Code
+	}
+	return text + ": " + message
 }
 
 func (e *Error) Unwrap() error { return e.Err }
 
 func apiMessage(err error) string {
 	var api smithy.APIError
-	if errors.As(err, &api) {
+	if errors.As(err, &api) && api.ErrorMessage() != "" {
 		return api.ErrorMessage()
 	}
 	return err.Error()
@@ -52,43 +60,35 @@ func apiMessage(err error) string {
 // principal is how AWS names who was refused.
 var principal = regexp.MustCompile(`arn:aws[a-z-]*:(?:iam|sts)::[0-9]{12}:[A-Za-z0-9+=,.@_/-]+`)
 
-func newError(registry Registry, err error) *Error {
-	e := &Error{Registry: registry.Host, Region: registry.Region, Err: err}
-	var missing *noCredentials
-	var api smithy.APIError
-	var network net.Error
-	switch {
-	case errors.As(err, &missing):
-		e.next = "no AWS credentials in the environment of gitlab-runner, its AWS profile, the container or the " +
-			"instance metadata service: attach an instance profile to the host, or set AWS_PROFILE"
-	case errors.As(err, &api):
-		e.Code = api.ErrorCode()
-		e.Identity = principal.FindString(api.ErrorMessage())
-		e.next = nextFor(e.Code)
-	case errors.Is(err, context.Canceled):
-		e.next = "the job was cancelled meanwhile"
-	case errors.As(err, &network), errors.Is(err, context.DeadlineExceeded):
-		e.next = "the ECR API cannot be reached: check the route, DNS, proxy and security groups of the host, or the VPC endpoint com.amazonaws." +
-			registry.Region + ".ecr.api"
-	default:
-		e.next = "check the AWS configuration of the gitlab-runner process"
+// fail makes an *Error of err, with a verdict and a remedy.
+func (f *fetch) fail(action string, err error) error {
+	e := &Error{Registry: f.registry.Host, Region: f.registry.Region, Action: action, Identity: f.caller, Err: err}
+	if action == actionAssume || action == actionWeb {
+		e.Role = f.id.role.ARN
 	}
-	return e
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		e.Code = api.ErrorCode()
+		// The role stands in the message as well, behind who was refused.
+		if arn := principal.FindString(api.ErrorMessage()); arn != "" && arn != e.Role {
+			e.Identity = arn
+		}
+	}
+	if f.isJobs(e) {
+		return failure.Build(e, f.remedy(e))
+	}
+	return failure.System(e, f.remedy(e))
 }
 
-func nextFor(code string) string {
-	switch code {
-	case "AccessDeniedException", "AccessDenied":
-		return "allow " + Action + " on resource * for this identity; the managed policy AmazonEC2ContainerRegistryPullOnly has it"
-	case "ExpiredTokenException", "ExpiredToken":
-		return "the AWS session has expired: renew it, or use an instance profile, which renews itself"
-	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignatureException":
-		return "AWS does not know these keys: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the profile, and the host's clock"
-	case "RequestExpired", "RequestTimeTooSkewed":
-		return "the host's clock is wrong: start chrony or another time service"
-	case "ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded":
-		return "AWS limits the calls; share ECR_EXECUTOR_STATE_DIR among the jobs of a host, so that they share a token"
-	default:
-		return "see https://health.aws.amazon.com if it goes on"
-	}
+// isJobs reports whether the failure is the job author's: AWS said no to the
+// job's own token, and it is the same token in a retry. Trouble of the runner's
+// identity, and any that may pass, is the operator's.
+func (f *fetch) isJobs(e *Error) bool {
+	return e.Action == actionWeb && (isDenied(e.Code) || isExpired(e.Code) || strings.HasPrefix(e.Code, "IDPRejectedClaim"))
 }
+
+func isDenied(code string) bool {
+	return code == "AccessDeniedException" || code == "AccessDenied" || code == "UnauthorizedOperation"
+}
+
+func isExpired(code string) bool { return code == "ExpiredTokenException" || code == "ExpiredToken" }

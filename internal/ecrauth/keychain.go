@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/distribution/reference"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 )
 
@@ -19,6 +21,15 @@ type Options struct {
 	// Hosts are registries beside Amazon's that speak the ECR API, as
 	// host[:port] and region.
 	Hosts map[string]string
+	// Roles are tried in order: the first that matches repository and project is
+	// assumed. Without a match it is the AWS SDK's default chain.
+	Roles []Role
+	Job   Job
+	// IDTokenVariable is the name of the job's variable with an OIDC token; where
+	// it is set, roles are assumed with IDToken and the job's own identity, never
+	// with the runner's.
+	IDTokenVariable string
+	IDToken         registryauth.Secret
 	// StateDir is where tokens are kept for other processes; "" keeps none.
 	StateDir string
 	// Warn tells the user what went wrong although a credential was found.
@@ -31,6 +42,9 @@ type Options struct {
 type Keychain struct {
 	opts  Options
 	calls singleflight.Group
+	// anonymous has the keys of identities that got no token for a registry that
+	// needs none: not asked again by this process.
+	anonymous sync.Map
 }
 
 // New returns a keychain. It calls nobody yet and starts no AWS SDK.
@@ -44,21 +58,59 @@ func New(opts Options) *Keychain {
 	return &Keychain{opts: opts}
 }
 
-// Resolve implements registryauth.Keychain: it knows private ECR registries and
-// those of Options.Hosts. Its error is *Error when AWS refused or was not
-// reached.
+// Resolve implements registryauth.Keychain: it knows the registries of ECR and
+// those of Options.Hosts. Its error has a verdict and a remedy of package
+// failure; errors.As finds an *Error when AWS refused or was not reached.
 func (k *Keychain) Resolve(ctx context.Context, repository reference.Named) (registryauth.Credential, bool, error) {
 	registry, ok := k.registry(reference.Domain(repository))
 	if !ok {
 		return registryauth.Credential{}, false, nil
 	}
-	key := cacheKey(registry)
-	result, err, _ := k.calls.Do(key, func() (any, error) { return k.token(ctx, registry, key) })
+	if registry.Public {
+		return k.resolvePublic(ctx, registry, reference.Path(repository))
+	}
+	id, err := k.opts.identify(registry, reference.Path(repository))
 	if err != nil {
 		return registryauth.Credential{}, false, err
 	}
-	cred, err := result.(token).credential(registry)
+	cred, err := k.credential(ctx, registry, id)
 	return cred, err == nil, err
+}
+
+// resolvePublic gets a token of ECR Public, which allows more pulls, and pushes.
+// Everybody may pull there: without a token the pull is anonymous, as it is to
+// be, and does not wait long.
+func (k *Keychain) resolvePublic(ctx context.Context, registry Registry, path string) (registryauth.Credential, bool, error) {
+	limited, cancel := context.WithTimeout(ctx, publicTimeout)
+	defer cancel()
+	id, err := k.opts.identify(registry, path)
+	key := cacheKey(registry, id)
+	if _, refused := k.anonymous.Load(key); refused {
+		return registryauth.Credential{}, false, nil
+	}
+	var cred registryauth.Credential
+	if err == nil {
+		cred, err = k.credential(limited, registry, id)
+	}
+	switch {
+	case err == nil:
+		return cred, true, nil
+	case ctx.Err() != nil:
+		return registryauth.Credential{}, false, err
+	}
+	if _, told := k.anonymous.LoadOrStore(key, true); !told {
+		k.opts.Warn("Using %s without login: %v", registry.Host, err)
+	}
+	return registryauth.Credential{}, false, nil
+}
+
+func (k *Keychain) credential(ctx context.Context, registry Registry, id identity) (registryauth.Credential, error) {
+	key := cacheKey(registry, id)
+	result, err, _ := k.calls.Do(key, func() (any, error) { return k.token(ctx, registry, id, key) })
+	if err != nil {
+		return registryauth.Credential{}, err
+	}
+	return result.(token).credential(registry, id)
 }
 
 // Knows reports whether host is a registry that Resolve gets a token for.
@@ -82,7 +134,7 @@ func (k *Keychain) registry(host string) (Registry, bool) {
 
 // token returns a token from the cache or from AWS. Of all processes that need
 // a new one at the same time, one calls AWS and the others wait for it.
-func (k *Keychain) token(ctx context.Context, registry Registry, key string) (token, error) {
+func (k *Keychain) token(ctx context.Context, registry Registry, id identity, key string) (token, error) {
 	store := openCache(k.opts.StateDir, key, k.opts.Warn)
 	if cached, ok := store.read(); ok && cached.fresh(k.opts.Now()) {
 		return cached, nil
@@ -97,17 +149,18 @@ func (k *Keychain) token(ctx context.Context, registry Registry, key string) (to
 		return cached, nil // somebody else renewed it while we waited
 	}
 
-	fetched, err := fetchToken(ctx, registry)
+	fetched, err := fetchToken(ctx, registry, id)
 	if err != nil {
 		if ok && cached.valid(k.opts.Now()) && ctx.Err() == nil {
 			k.opts.Warn("%v", err)
+			k.opts.Warn("next: %s", failure.Remedy(err))
 			k.opts.Warn("Using the ECR token of %s, which is valid until %s", cached.Issued.Format(time.RFC3339), cached.Expires.Format(time.RFC3339))
 			return cached, nil
 		}
 		return token{}, err
 	}
 	fetched.Issued = k.opts.Now()
-	store.write(fetched)
+	store.write(fetched, fetched.Issued)
 	return fetched, nil
 }
 
@@ -133,7 +186,7 @@ func (t token) valid(now time.Time) bool {
 	return now.Before(t.Expires.Add(-margin))
 }
 
-func (t token) credential(registry Registry) (registryauth.Credential, error) {
+func (t token) credential(registry Registry, id identity) (registryauth.Credential, error) {
 	decoded, err := base64.StdEncoding.DecodeString(t.Authorization)
 	user, password, ok := strings.Cut(string(decoded), ":")
 	if err != nil || !ok {
@@ -143,7 +196,7 @@ func (t token) credential(registry Registry) (registryauth.Credential, error) {
 	return registryauth.Credential{
 		Username: user,
 		Password: registryauth.Secret(password),
-		Source:   fmt.Sprintf("Amazon ECR (%s)", registry.Region),
+		Source:   id.source(registry),
 		Expires:  t.Expires,
 		RenewAt:  t.renewAt(),
 	}, nil
