@@ -43,6 +43,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+func childBinary(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // setup starts an ECR and makes this process, and its children, its principal.
 func setup(t *testing.T) *ecrtest.Server {
 	t.Helper()
