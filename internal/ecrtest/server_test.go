@@ -119,3 +119,57 @@ func TestRegistryWantsALiveToken(t *testing.T) {
 		t.Errorf("a repository that is denied: %d %s", status, body)
 	}
 }
+
+func TestARepositoryForOneRole(t *testing.T) {
+	s := Start()
+	defer s.Close()
+	image, err := Image(v1.Config{}, File{Path: "file", Content: []byte("x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const role = "arn:aws:iam::111122223333:role/a"
+	s.AllowOnly("team/app", role)
+	if _, err := s.Push(t.Context(), "team/app", "v1", image); err != nil {
+		t.Fatal(err)
+	}
+	session, _ := s.issue(principal{arn: "arn:aws:sts::111122223333:assumed-role/a/x", role: role})
+	for password, want := range map[string]int{session: 200, s.Token(): 403} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Host()+"/v2/team/app/manifests/v1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.SetBasicAuth("AWS", password)
+		if status, body := do(t, request); status != want {
+			t.Errorf("with a token of %s: %d %s, want %d", s.TokenPrincipal(password), status, body, want)
+		}
+	}
+}
+
+func TestSTS(t *testing.T) {
+	s := Start()
+	defer s.Close()
+	signed := strings.Replace(signature, "/ecr/", "/sts/", 1)
+	for name, tt := range map[string]struct {
+		authorization, form string
+		status              int
+		says                string
+	}{
+		"who am I":     {signed, "Action=GetCallerIdentity", 200, "<Arn>" + Principal + "</Arn>"},
+		"unsigned":     {"", "Action=GetCallerIdentity", 403, "<Code>MissingAuthenticationTokenException</Code>"},
+		"unknown key":  {strings.Replace(signed, AccessKeyID, "AKIDNOBODY", 1), "Action=GetCallerIdentity", 403, "InvalidClientTokenId"},
+		"a role":       {signed, "Action=AssumeRole&RoleArn=arn:aws:iam::1:role/x/r&RoleSessionName=me", 200, "<Arn>arn:aws:sts::1:assumed-role/r/me</Arn>"},
+		"no name":      {signed, "Action=AssumeRole&RoleArn=arn:aws:iam::1:role/r", 400, "ValidationError"},
+		"no token":     {"", "Action=AssumeRoleWithWebIdentity&RoleArn=arn:aws:iam::1:role/r&RoleSessionName=me", 400, "InvalidIdentityToken"},
+		"another call": {signed, "Action=GetFederationToken", 400, "InvalidAction"},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.api.URL, strings.NewReader(tt.form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.Header.Set("Authorization", tt.authorization)
+		if status, body := do(t, request); status != tt.status || !strings.Contains(body, tt.says) {
+			t.Errorf("%s: %d %s, want %d %s", name, status, body, tt.status, tt.says)
+		}
+	}
+}
