@@ -30,6 +30,8 @@ func onlyWebIdentity(t *testing.T) *ecrtest.Server {
 	server := setup(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	// An error as soon as the host's credentials are looked for.
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/not-loopback")
 	server.TrustRole(roleA, ecrtest.Trust{Subject: subjectA, Audience: audience})
 	return server
 }
