@@ -14,7 +14,7 @@ func main() {
 	driver.Command{
 		Name:    "cleanup",
 		Summary: "remove all that a job left in the Docker engine",
-		Quiet:   true,
+		Cleanup: true,
 		Run: func(ctx context.Context, stage stages.Stage, _ []string) error {
 			engine, err := dockerops.Connect(stage.Log)
 			if err != nil {

@@ -5,11 +5,10 @@ package main
 import (
 	"context"
 
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/cmd/internal/access"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/dockerops"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/driver"
-	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/ecrauth"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/private"
-	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/stages"
 )
 
@@ -18,12 +17,7 @@ func main() {
 		Name:    "prepare",
 		Summary: "pull the job's images and start what its scripts need",
 		Run: func(ctx context.Context, stage stages.Stage, _ []string) error {
-			stage.Registries = ecrauth.New(ecrauth.Options{
-				Hosts:    stage.Settings.EcrHosts,
-				StateDir: stage.Settings.StateDir,
-				Warn:     stage.Log.Warnf,
-			})
-			stage.Host = registryauth.NewHostConfig(registryauth.DefaultHostConfig(), stage.Log.Warnf)
+			access.Give(&stage)
 			engine, err := dockerops.Connect(stage.Log)
 			if err != nil {
 				return err

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/owner"
@@ -28,9 +30,10 @@ type Command struct {
 	Summary string
 	// Args names the arguments that GitLab Runner adds.
 	Args []string
-	// Quiet sends the log below warnings to stdout: of cleanup, GitLab Runner
-	// takes stdout for debug messages and stderr for warnings.
-	Quiet bool
+	// Cleanup marks the last stage. Of it, GitLab Runner takes stdout for debug
+	// messages and stderr for warnings; it goes on when gitlab-runner is gone, and
+	// with settings that are broken.
+	Cleanup bool
 	// Run does the stage's work. args has the length of Args.
 	Run func(ctx context.Context, stage stages.Stage, args []string) error
 }
@@ -43,7 +46,7 @@ func (c Command) Main() {
 }
 
 func (c Command) main(args []string, stdout, stderr io.Writer, codes gitlab.ExitCodes) (code int) {
-	log := newLog(stdout, stderr, c.Quiet)
+	log := newLog(stdout, stderr, c.Cleanup)
 	defer func() {
 		if caught := recover(); caught != nil {
 			log.Debugf("%s", debug.Stack())
@@ -104,8 +107,14 @@ func (c Command) run(log *stageLog, args []string, envFile string) error {
 		}
 	}
 	s, err := settings.Load()
-	if err != nil {
+	if err != nil && !c.Cleanup {
 		return err
+	}
+	if err != nil {
+		// What a job has left must go, also when the operator is just changing
+		// the settings.
+		log.Warnf("%v; cleaning up without them", err)
+		s = settings.Settings{LogLevel: settings.LogLevel(logrus.InfoLevel)}
 	}
 	log.configure(s)
 
@@ -113,7 +122,7 @@ func (c Command) run(log *stageLog, args []string, envFile string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	runner := owner.Runner()
-	if !c.Quiet {
+	if !c.Cleanup {
 		// A runner that was killed sends nothing: its driver notices, also when it
 		// writes to the runner's closed pipe, and ends what it does. Cleanup goes
 		// on to its end.

@@ -66,6 +66,24 @@ func TestTermEndsTheStage(t *testing.T) {
 	}
 }
 
+// Cleanup does its work whatever the settings are.
+func TestBrokenSettings(t *testing.T) {
+	t.Setenv("ECR_EXECUTOR_MEMORY", "plenty")
+	for cleanup, wantCode := range map[bool]int{true: 0, false: 2} {
+		ran := false
+		command := Command{Name: "test", Cleanup: cleanup, Run: func(_ context.Context, stage stages.Stage, _ []string) error {
+			ran = true
+			stage.Log.Info("at work")
+			return nil
+		}}
+		var stdout, stderr bytes.Buffer
+		code := command.main(nil, &stdout, &stderr, gitlab.Environ{}.ExitCodes())
+		if code != wantCode || ran != cleanup || !strings.Contains(stderr.String(), "ECR_EXECUTOR_MEMORY") || (cleanup && stdout.String() != "at work\n") {
+			t.Errorf("cleanup %v: exit code %d, ran %v, stdout %q, stderr %q", cleanup, code, ran, stdout.String(), stderr.String())
+		}
+	}
+}
+
 func TestLogStreamsAndFormats(t *testing.T) {
 	say := func(_ context.Context, stage stages.Stage, _ []string) error {
 		stage.Log.Info("information")
@@ -75,7 +93,7 @@ func TestLogStreamsAndFormats(t *testing.T) {
 	}
 	play := func(quiet bool, args ...string) (string, string) {
 		var stdout, stderr bytes.Buffer
-		if code := (Command{Name: "test", Quiet: quiet, Run: say}).main(args, &stdout, &stderr, gitlab.Environ{}.ExitCodes()); code != 0 {
+		if code := (Command{Name: "test", Cleanup: quiet, Run: say}).main(args, &stdout, &stderr, gitlab.Environ{}.ExitCodes()); code != 0 {
 			t.Errorf("exit code %d: %s", code, stderr.String())
 		}
 		return stdout.String(), stderr.String()

@@ -110,7 +110,10 @@ func (k *Keychain) credential(ctx context.Context, registry Registry, id identit
 	if err != nil {
 		return registryauth.Credential{}, err
 	}
-	return result.(token).credential(registry, id)
+	cred, err := result.(token).credential(registry, id)
+	// What a role opens is for the projects that have it.
+	cred.OfJob = id.role != nil
+	return cred, err
 }
 
 // Knows reports whether host is a registry that Resolve gets a token for.

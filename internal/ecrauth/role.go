@@ -53,6 +53,11 @@ func (o Options) identify(registry Registry, path string) (identity, error) {
 	if err != nil || role == nil {
 		return identity{}, err
 	}
+	return o.as(role, registry, registry.Host+"/"+path)
+}
+
+// as returns the identity of a role, for what the job wants it for.
+func (o Options) as(role *Role, registry Registry, what string) (identity, error) {
 	policy, err := role.sessionPolicy(registry)
 	if err != nil {
 		return identity{}, err
@@ -64,8 +69,8 @@ func (o Options) identify(registry Registry, path string) (identity, error) {
 	if id.web = o.IDToken; id.web == "" {
 		// The runner's own identity may have more rights than the job's role.
 		return identity{}, failure.Build(
-			fmt.Errorf("getting an ECR token for %s/%s: role %s is assumed with the job's own id token, but the job has none: %s is not set",
-				registry.Host, path, role.ARN, o.IDTokenVariable),
+			fmt.Errorf("getting an ECR token for %s: role %s is assumed with the job's own id token, but the job has none: %s is not set",
+				what, role.ARN, o.IDTokenVariable),
 			fmt.Sprintf("add `id_tokens: {%s: {aud: ...}}` to the job, with the audience of the identity provider in AWS", o.IDTokenVariable))
 	}
 	return id, nil

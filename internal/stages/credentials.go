@@ -9,6 +9,7 @@ import (
 
 	"github.com/distribution/reference"
 
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
@@ -50,12 +51,12 @@ func (s Stage) access(job gitlab.Job, complain func(string, ...any)) access {
 			Username: login.Username, Password: registryauth.Secret(login.Password), Source: "the job's GitLab token", OfJob: true,
 		}
 	}
-	a := access{own: own, gitlab: registryauth.NewConfig(logins), runner: s.Registries}
+	a := access{own: own, gitlab: registryauth.NewConfig(logins), runner: s.Registries(job)}
 	chain := registryauth.Chain{Keychains: []registryauth.Keychain{own}, Warn: complain}
 	if s.Host != nil {
 		chain.Keychains = append(chain.Keychains, s.Host)
 	}
-	chain.Keychains = append(chain.Keychains, a.gitlab, s.Registries)
+	chain.Keychains = append(chain.Keychains, a.gitlab, a.runner)
 	a.all = chain
 	return a
 }
@@ -81,14 +82,16 @@ func (s Stage) credentials(ctx context.Context, a access, client plan.Client, co
 		if _, ok := c.entries[host]; ok {
 			continue
 		}
-		var source registryauth.Keychain = a.runner
-		if slices.Contains(s.Settings.Registries, host) {
-			source = a.all
+		cred, found, err := a.runner.ResolveRegistry(ctx, host)
+		if err == nil && !found && s.Host != nil && slices.Contains(s.Settings.Registries, host) {
+			cred, found, err = resolve(ctx, s.Host, host)
 		}
-		cred, found, err := resolve(ctx, source, host)
 		switch {
 		case err != nil:
 			complain("Docker in the script gets no credentials for %s: %v", host, err)
+			if next := failure.Remedy(err); next != "" {
+				complain("next: %s", next)
+			}
 			c.renewBy(time.Now().Add(retryRenewal))
 		case found:
 			c.entries[host] = cred
@@ -107,8 +110,8 @@ func (c *credentials) renewBy(t time.Time) {
 	}
 }
 
+// resolve asks a keychain, which wants a repository, for a registry.
 func resolve(ctx context.Context, source registryauth.Keychain, host string) (registryauth.Credential, bool, error) {
-	// A keychain is asked for a repository; one token is for all of a registry.
 	named, err := reference.ParseNormalizedNamed(host + "/any")
 	if err != nil {
 		return registryauth.Credential{}, false, fmt.Errorf("registry %q: %w", host, err)

@@ -186,6 +186,10 @@ func (r *fakeRegistries) Resolve(_ context.Context, repository reference.Named) 
 	return cred, r.err == nil, r.err
 }
 
+func (r *fakeRegistries) ResolveRegistry(ctx context.Context, host string) (registryauth.Credential, bool, error) {
+	return resolve(ctx, r, host)
+}
+
 func (r *fakeRegistries) set(token string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -216,7 +220,7 @@ func newStage(t *testing.T, registries *fakeRegistries, variables ...string) (St
 		},
 	}
 	if registries != nil {
-		s.Registries = registries
+		s.Registries = func(gitlab.Job) Registries { return registries }
 	}
 	return s, &text
 }

@@ -3,6 +3,7 @@
 package stages
 
 import (
+	"context"
 	"io"
 	"slices"
 	"time"
@@ -24,9 +25,9 @@ type Stage struct {
 	Stdout, Stderr io.Writer
 	// Owner names the process that runs the job; see package owner.
 	Owner string
-	// Registries is the runner's own access to registries; nil where a stage
-	// needs none.
-	Registries Registries
+	// Registries returns the runner's access to registries for a job; nil where
+	// a stage needs none.
+	Registries func(gitlab.Job) Registries
 	// Host is the Docker config of the host; nil where a stage needs none.
 	Host registryauth.Keychain
 }
@@ -37,6 +38,9 @@ type Registries interface {
 	// Knows reports, without calling anybody, whether Resolve is to find a
 	// credential for the registry host.
 	Knows(host string) bool
+	// ResolveRegistry returns the credential that the job's own clients get for
+	// all of a registry.
+	ResolveRegistry(ctx context.Context, host string) (cred registryauth.Credential, found bool, err error)
 }
 
 // plan rebuilds the job's plan, the same in every stage.
@@ -57,6 +61,7 @@ func (s Stage) registriesOf(job gitlab.Job) []string {
 	if s.Registries == nil {
 		return nil
 	}
+	registries := s.Registries(job)
 	var hosts []string
 	// The job's own image is the driver's business, unless the job has a daemon
 	// to build on it with.
@@ -72,7 +77,7 @@ func (s Stage) registriesOf(job gitlab.Job) []string {
 		expanded, _ := job.Variables.Expand(value)
 		hosts = append(hosts, registryauth.Hosts(expanded)...)
 	}
-	hosts = slices.DeleteFunc(hosts, func(host string) bool { return !s.Registries.Knows(host) })
+	hosts = slices.DeleteFunc(hosts, func(host string) bool { return !registries.Knows(host) })
 	hosts = append(hosts, s.Settings.Registries...)
 	slices.Sort(hosts)
 	return slices.Compact(hosts)

@@ -99,9 +99,11 @@ func pushImages() error {
 			Healthcheck: &v1.HealthConfig{Test: []string{"CMD-SHELL", "test -f /ready"}, Interval: 200 * time.Millisecond, Retries: 2},
 			Cmd:         []string{"sh", "-c", "sleep 1; touch /ready; exec sleep 600"},
 		}, files},
-		"noshell": {v1.Config{}, []ecrtest.File{hold}},
-		"tenant":  {v1.Config{}, append(files[:len(files):len(files)], ecrtest.File{Path: "tenant", Content: []byte("x")})},
-		"retried": {v1.Config{}, append(files[:len(files):len(files)], hold)},
+		"noshell":  {v1.Config{}, []ecrtest.File{hold}},
+		"roles":    {v1.Config{}, append(files[:len(files):len(files)], ecrtest.File{Path: "roles", Content: []byte("x")})},
+		"identity": {v1.Config{}, append(files[:len(files):len(files)], ecrtest.File{Path: "identity", Content: []byte("x")})},
+		"tenant":   {v1.Config{}, append(files[:len(files):len(files)], ecrtest.File{Path: "tenant", Content: []byte("x")})},
+		"retried":  {v1.Config{}, append(files[:len(files):len(files)], hold)},
 	}
 	for name, image := range images {
 		image.config.Env = []string{"PATH=/bin"}
