@@ -2,6 +2,7 @@ package integration
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -24,7 +25,11 @@ func TestServices(t *testing.T) {
 	s.set("ECR_EXECUTOR_ALLOWED_PULL_POLICIES=always,if-not-present")
 	log := mustSucceed(t, s)
 	expect(t, log, "Starting service "+ecr.Host()+"/web:v1", "hello from replay/project", "\nsecond\n", "healthy is known",
-		"Service "+ecr.Host()+"/healthy:v1 is ready (1.", "Pulling service image")
+		"Pulling service image")
+	// It takes a second until it is healthy.
+	if !regexp.MustCompile(`/healthy:v1 is ready \([1-9][0-9.]*s\)`).MatchString(log) {
+		t.Errorf("the HEALTHCHECK was not awaited:\n%s", log)
+	}
 }
 
 // A service that does not come up is a warning with its log: whether the script
