@@ -3,7 +3,7 @@ PKG     := github.com/gitlab-ecr-executor/gitlab-ecr-executor
 LDFLAGS := -s -w -X $(PKG)/internal/version.Version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 
-.PHONY: help build demo test test-engines check bench docs fuzz test-images clean
+.PHONY: help build demo test test-engines test-live check bench docs fuzz test-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ check: ## formatting, vet, staticcheck, go.mod, import rules, generated docs
 	go test -count=1 ./internal/depcheck
 	go run ./internal/settings/gendoc | diff -u docs/configuration.md - || { echo "docs/configuration.md is old: make docs"; exit 1; }
 	@if command -v shellcheck >/dev/null; then shellcheck -e SC2016,SC2317 test/images/build test/images/dockerd-rootless test/images/gitlab-runner-helper test/images/iptables test/engine/run .ci/run; fi
+
+test-live: build ## the same against a real AWS account: see test/live/live_test.go
+	go test -count=1 -tags live -v ./test/live
 
 bench: build test-images ## time, engine calls and memory of a job that does nothing; a DinD job
 	go run ./test/bench

@@ -83,6 +83,21 @@ func (s *Server) Push(ctx context.Context, repository, tag string, image v1.Imag
 	return ref.String(), nil
 }
 
+// Copy gives an image that was pushed as repository:v1 another repository too.
+func (s *Server) Copy(ctx context.Context, from, to string) error {
+	source, err := name.NewTag(s.Host() + "/" + from + ":v1")
+	if err != nil {
+		return fmt.Errorf("naming image %s: %w", from, err)
+	}
+	auth := remote.WithAuth(&authn.Basic{Username: "AWS", Password: s.Token()})
+	image, err := remote.Image(source, auth, remote.WithContext(ctx))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", source, err)
+	}
+	_, err = s.Push(ctx, to, "v1", image)
+	return err
+}
+
 // File is a file of an image.
 type File struct {
 	Path    string // without a leading slash

@@ -48,7 +48,7 @@ func Gone(name string) bool {
 		return false
 	}
 	now, err := read(number)
-	return os.IsNotExist(err) || (err == nil && now.started != started)
+	return os.IsNotExist(err) || (err == nil && (now.ended || now.started != started))
 }
 
 // cutLast cuts s in front of its last n parts.
@@ -80,6 +80,7 @@ type process struct {
 	name    string
 	parent  int
 	started string // a PID that is given out again has another one
+	ended   bool   // nobody has asked how yet
 }
 
 func read(pid int) (process, error) {
@@ -98,7 +99,7 @@ func read(pid int) (process, error) {
 	if len(fields) <= started-first {
 		return process{}, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
 	}
-	p := process{name: stat[open+1 : end], started: fields[started-first]}
+	p := process{name: stat[open+1 : end], started: fields[started-first], ended: fields[0] == "Z"}
 	p.parent, err = strconv.Atoi(fields[parent-first])
 	return p, err
 }

@@ -5,8 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestGone(t *testing.T) {
@@ -28,6 +30,12 @@ func TestGone(t *testing.T) {
 		t.Error("a process that has another's PID is taken for it")
 	}
 	_ = child.Process.Kill()
+	for deadline := time.Now().Add(10 * time.Second); !Gone(name); { // a zombie until Wait
+		if time.Now().After(deadline) {
+			t.Fatal("a killed process that nobody has waited for is not gone")
+		}
+		runtime.Gosched()
+	}
 	_ = child.Wait()
 	if !Gone(name) {
 		t.Error("an ended process is not gone")

@@ -3,6 +3,8 @@ package integration
 import (
 	"encoding/base64"
 	"errors"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/replay"
@@ -47,4 +49,40 @@ func TestHostDockerConfig(t *testing.T) {
 	}
 	expect(t, mustSucceed(t, newHostJob()), "Authenticating to "+ecr.Host()+" with credentials from "+dir+"/config.json", "no basic auth credentials", "\n0\n")
 	expect(t, mustSucceed(t, newHostJob("ECR_EXECUTOR_REGISTRIES="+inner)), "logged in to "+inner, "\n"+inner+"/app:v1\n", "\n1\n")
+}
+
+// Images of Docker Hub come from the repository that ECR keeps them in.
+func TestPullThrough(t *testing.T) {
+	s := newJob(t, "app", "echo from the cache")
+	s.Job.Image.Name = "busybox:1"
+	s.Job.Services = []replay.Image{{Name: "tools/web:v1", Alias: "web"}}
+	s.set("ECR_EXECUTOR_PULL_THROUGH=docker.io="+ecr.Host()+"/hub", "ECR_EXECUTOR_HELPER_IMAGE="+ecr.Host()+"/hub/helper:v1")
+	result, log := s.play(t)
+	if result.Err == nil {
+		t.Error("the job succeeded without the images")
+	}
+	expect(t, log, "Pulling job image "+ecr.Host()+"/hub/library/busybox:1 (for docker.io/library/busybox:1)", "pull-through")
+
+	s = newJob(t, "app", "wget -q -O /dev/null http://tools-web/ && echo from the cache")
+	s.Job.Image.Name = "app:v1"
+	s.Job.Services = []replay.Image{{Name: "tools/web:v1"}}
+	s.set("ECR_EXECUTOR_PULL_THROUGH=docker.io=" + ecr.Host() + "/hub")
+	for _, image := range []string{"hub/library/app", "hub/tools/web"} {
+		if err := ecr.Copy(t.Context(), image[strings.LastIndex(image, "/")+1:], image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.set("ECR_EXECUTOR_HELPER_IMAGE=" + strings.Replace(helperImage, "gitlab-ecr-executor", "localhost/gitlab-ecr-executor", 1))
+	tagForLocalhost(t)
+	expect(t, mustSucceed(t, s), "(for docker.io/library/app:v1)", "known as tools__web, tools-web", "from the cache")
+}
+
+// tagForLocalhost gives the helper image a name that is not Docker Hub's.
+func tagForLocalhost(t *testing.T) {
+	t.Helper()
+	local := strings.Replace(helperImage, "gitlab-ecr-executor", "localhost/gitlab-ecr-executor", 1)
+	if out, err := exec.Command("docker", "tag", helperImage, local).CombinedOutput(); err != nil {
+		t.Fatalf("docker tag: %v\n%s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("docker", "rmi", local).Run() })
 }
