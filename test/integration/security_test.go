@@ -110,7 +110,7 @@ func leaveMarkers(t *testing.T) {
 	if len(id) != 1 {
 		t.Fatal("no other container")
 	}
-	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", id[0]).Run() })
+	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-fv", id[0]).Run() })
 }
 
 // attack tries all attacks. outcome chooses the mode's.
@@ -158,7 +158,7 @@ func (c *sidecar) attackKernel(t *testing.T) {
 	if len(control) != 1 {
 		t.Fatal("no container without seccomp")
 	}
-	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", control[0]).Run() })
+	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-fv", control[0]).Run() })
 	if output, code := c.run([]string{"sh", "-c", "docker cp " + c.id + ":/attack - | docker cp - " + control[0] + ":/"}); code != 0 {
 		t.Fatalf("docker cp: %s", output)
 	}

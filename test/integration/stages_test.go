@@ -97,7 +97,7 @@ func TestExitCodeFile(t *testing.T) {
 // the next try replaces what stands in its way.
 func TestCleanupTwiceAndAfterHalfAPrepare(t *testing.T) {
 	s := prepared(t, "app")
-	if out, err := exec.Command("docker", "rm", "-f", lines("docker", "ps", "-aq", "--filter", "label=gitlab-ecr-executor.job.id="+itoa(s.JobID),
+	if out, err := exec.Command("docker", "rm", "-fv", lines("docker", "ps", "-aq", "--filter", "label=gitlab-ecr-executor.job.id="+itoa(s.JobID),
 		"--filter", "name=-helper")[0]).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
