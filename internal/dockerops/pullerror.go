@@ -66,20 +66,24 @@ func (e *Engine) judgePull(err error, named reference.Named, want plan.Image, so
 		return transient{failure.System(err, "the registry limits how often it may be asked; a pull-through cache helps")}
 	case says("manifest unknown", "name unknown", "name_unknown", "manifest_unknown", "not found: does not exist"),
 		says("manifest for") && says("not found"):
-		if want.Upstream != "" {
-			return failure.Build(err, fmt.Sprintf("check that the upstream has %s, and that ECR has a pull-through rule for the prefix of %s", want.Upstream, path))
-		}
-		return failure.Build(err, fmt.Sprintf("check that %s has the repository %s and this tag", host, path))
+		return failure.Build(err, missingRemedy(host, path, want))
 	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err),
 		says("denied", "unauthorized", "no basic auth credentials", "403 forbidden", "authentication required"):
 		return failure.Build(err, deniedRemedy(host, path, want, source))
 	case errdefs.IsInvalidArgument(err):
 		return failure.Build(err, "mend the image's name or platform")
 	case errdefs.IsNotFound(err):
-		return failure.Build(err, fmt.Sprintf("check that %s has the repository %s and this tag", host, path))
+		return failure.Build(err, missingRemedy(host, path, want))
 	default:
 		return transient{failure.System(err, fmt.Sprintf("check that the engine's host reaches %s", host))}
 	}
+}
+
+func missingRemedy(host, path string, want plan.Image) string {
+	if want.Upstream != "" {
+		return fmt.Sprintf("check that the upstream has %s, and that ECR has a pull-through rule for the prefix of %s", want.Upstream, path)
+	}
+	return fmt.Sprintf("check that %s has the repository %s and this tag", host, path)
 }
 
 func deniedRemedy(host, path string, want plan.Image, source string) string {
