@@ -87,3 +87,13 @@ func TestRunner(t *testing.T) {
 		t.Errorf("Runner() = %q without a gitlab-runner", name)
 	}
 }
+
+func TestSelf(t *testing.T) {
+	name := Self()
+	if name == "" || Gone(name) {
+		t.Errorf("Self() = %q, gone: %t", name, Gone(name))
+	}
+	if other := strings.TrimSuffix(name, "/") + "0"; !Gone(other) {
+		t.Errorf("%q, of another start time, is not gone", other)
+	}
+}
