@@ -81,7 +81,7 @@ const remedy = "see docs/configuration.md for the names and values of all settin
 // is unknown or malformed is an error that names it.
 func Load() (Settings, error) {
 	var s Settings
-	if err := envconfig.CheckDisallowed(Prefix, &s); err != nil {
+	if err := checkUnknown(); err != nil {
 		return Settings{}, failure.System(fmt.Errorf("reading the settings: %w", err), remedy)
 	}
 	if err := envconfig.Process(Prefix, &s); err != nil {
