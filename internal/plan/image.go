@@ -122,11 +122,22 @@ func pullPolicies(requested []string, s settings.Settings) (settings.PullPolicie
 	return effective, nil
 }
 
+// RunnerImage returns an image that somebody names outside of a job, as a job on
+// this runner would get it.
+func RunnerImage(written string, s settings.Settings) (Image, error) {
+	name, err := imageName(written, gitlab.Variables{})
+	if err != nil {
+		return Image{}, err
+	}
+	return Image{Role: "job", Name: name, Policies: settings.PullPolicies{settings.PullAlways}}.through(s)
+}
+
 // defaultHelper is where GitLab publishes its helper image
 // (gitlab-runner helpers/container/helperimage).
 const defaultHelper = "registry.gitlab.com/gitlab-org/gitlab-runner/gitlab-runner-helper"
 
-func helperImage(job gitlab.Job, s settings.Settings) (Image, error) {
+// HelperImage returns the image for the stages around a job's script.
+func HelperImage(job gitlab.Job, s settings.Settings) (Image, error) {
 	if s.HelperImage == "" {
 		// The tag of a version never changes: no need to ask the registry.
 		policies := settings.PullPolicies{settings.PullIfNotPresent}

@@ -174,7 +174,7 @@ func New(job gitlab.Job, s settings.Settings, registries []string) (Plan, error)
 	if err != nil {
 		return Plan{}, err
 	}
-	helperImage, err := helperImage(job, s)
+	helperImage, err := HelperImage(job, s)
 	if err != nil {
 		return Plan{}, err
 	}

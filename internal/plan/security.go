@@ -52,21 +52,27 @@ func (s *Service) secure(set settings.Settings, written string) error {
 	if d.Security == settings.DindConfined && strings.Contains(path.Base(s.Image.Name), "rootless") {
 		d.Security = settings.DindRootless
 	}
-	switch d.Security {
+	s.Container.Security = SidecarSecurity(d.Security)
+	return nil
+}
+
+// SidecarSecurity returns what a sidecar may do that is kept in this way. The
+// wrapper of a rootless one wants a user in front of the command.
+func SidecarSecurity(kept settings.DindSecurity) Security {
+	switch kept {
 	case settings.DindPrivileged:
-		s.Container.Security = Security{Privileged: true}
-	case settings.DindConfined:
-		s.Container.Security = Security{
-			CapAdd: []string{"SYS_ADMIN", "NET_ADMIN"}, Seccomp: SeccompConfined,
-			Wrapper: []string{"sh", "-c", confinedScript, "sidecar"},
-		}
+		return Security{Privileged: true}
 	case settings.DindRootless:
-		s.Container.Security = Security{
+		return Security{
 			Seccomp: SeccompRootless, OpenPaths: true, Devices: []string{"/dev/net/tun"},
 			Wrapper: []string{"sh", "-c", rootlessScript, "sidecar"},
 		}
+	default:
+		return Security{
+			CapAdd: []string{"SYS_ADMIN", "NET_ADMIN"}, Seccomp: SeccompConfined,
+			Wrapper: []string{"sh", "-c", confinedScript, "sidecar"},
+		}
 	}
-	return nil
 }
 
 // confinedScript opens what dockerd writes to and the container owns, its
