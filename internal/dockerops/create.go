@@ -105,6 +105,8 @@ func (e *Engine) judgeStart(err error, c plan.Container) error {
 	text := err.Error()
 	wrapped := fmt.Errorf("starting container %s from %s image %s: %w", c.Name, c.Image.Role, c.Image.Familiar(), err)
 	switch {
+	case strings.Contains(text, "error gathering device information"):
+		return failure.System(wrapped, fmt.Sprintf("the engine's host needs the devices %s: for /dev/net/tun, modprobe tun", strings.Join(c.Security.Devices, ", ")))
 	case strings.Contains(text, "No such container"), strings.Contains(text, "received 404"), // the latter when attaching
 		strings.Contains(text, "cannot join network of a non running container"):
 		return failure.System(wrapped, "the container is gone: was it removed while the job ran (docker system prune)?")
