@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"internal/certs":           {},
 	"internal/depcheck":        {},
 	"internal/dockerops":       {"internal/owner", "internal/plan", "internal/private", "internal/registryauth", "internal/settings"},
+	"internal/doctor":          {"internal/gitlab", "internal/owner", "internal/plan", "internal/registryauth", "internal/settings"},
 	"internal/driver":          {"internal/gitlab", "internal/owner", "internal/settings", "internal/stages"},
 	"internal/ecrauth":         {"internal/registryauth"},
 	"internal/ecrtest":         {},
