@@ -101,9 +101,11 @@ func TestChecks(t *testing.T) {
 		"disk outside":  {func(s *subject) { s.engine.info.Hostname = "there" }, "engine disk", Note, "the engine is on there", "df -h"},
 		"disk unstated": {func(s *subject) { s.machine.free = func(string) (uint64, error) { return 0, errors.New("no") } }, "engine disk", Note, "no", "df -h"},
 
-		"identity":           {nil, "aws identity", OK, "assumed-role/ci/i-0abc (EC2RoleProvider)", ""},
-		"identity none":      {func(s *subject) { s.ecr.identityErr = failure.System(errors.New("none"), "attach an instance profile") }, "aws identity", Fail, "none", "attach"},
-		"identity not asked": {func(s *subject) { s.ecr.identityErr = failure.System(silent{errors.New("timeout")}, "add the VPC endpoint") }, "aws identity", Note, "timeout", "VPC endpoint"},
+		"identity":      {nil, "aws identity", OK, "assumed-role/ci/i-0abc (EC2RoleProvider)", ""},
+		"identity none": {func(s *subject) { s.ecr.identityErr = failure.System(errors.New("none"), "attach an instance profile") }, "aws identity", Fail, "none", "attach"},
+		"identity not asked": {func(s *subject) {
+			s.ecr.identityErr = failure.System(silent{errors.New("timeout")}, "add the VPC endpoint")
+		}, "aws identity", Note, "timeout", "VPC endpoint"},
 
 		"registry":           {func(s *subject) { s.settings.Registries = settings.List{registry} }, "registry " + registry, OK, "credentials from Amazon ECR, valid until 2001", ""},
 		"registry denied":    {func(s *subject) { s.ecr.hosts["denied.io"] = denied; s.opts.Registries = []string{"denied.io"} }, "registry denied.io", Fail, "AccessDenied", "allow ecr:"},
