@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -41,6 +42,8 @@ func TestChecks(t *testing.T) {
 		"docker misnamed":  {func(s *subject) { s.connectErr = failure.System(errors.New("DOCKER_HOST"), "check DOCKER_HOST") }, "docker", Fail, "DOCKER_HOST", "check"},
 		"access":           {nil, "docker access", OK, "may use it", ""},
 		"access forbidden": {func(s *subject) { s.engine.describeErr = fmt.Errorf("dial: %w", fs.ErrPermission) }, "docker access", Fail, "permission denied", "usermod -aG docker"},
+		"access of others": {func(s *subject) { s.machine.runners = func() []int { return []int{65534} } }, "docker access", Note, "gitlab-runner runs as nobody", "sudo -u nobody"},
+		"access same user": {func(s *subject) { s.machine.runners = func() []int { return []int{65534, s.machine.uid} } }, "docker access", OK, "may use it", ""},
 		"access unknown":   {func(s *subject) { s.engine.describeErr = errors.New("gone") }, "docker access", Note, "not checked: docker failed", ""},
 
 		"confined":          {nil, "sidecar confined", OK, "runs it", ""},
@@ -158,6 +161,30 @@ func TestWell(t *testing.T) {
 	}
 	if len(s.ecr.asked) == 0 || s.ecr.asked[0] != registry {
 		t.Errorf("the identity was asked for with %q", s.ecr.asked)
+	}
+}
+
+func TestRunners(t *testing.T) {
+	before := len(runners())
+	// A process is called as its program is.
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Skip(err)
+	}
+	data, err := os.ReadFile(sleep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "gitlab-runner")
+	write0600(t, program, string(data))
+	mode(t, program, 0o700)
+	process := exec.Command(program, "60")
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = process.Process.Kill(), process.Wait() }()
+	if found := runners(); len(found) != before+1 {
+		t.Errorf("runners() = %v, want one more than %d", found, before)
 	}
 }
 

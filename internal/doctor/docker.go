@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -50,6 +51,10 @@ func (d *doctor) checkAccess(context.Context) finding {
 		return fail(fmt.Sprintf("user %s may not: %v", name, d.describeErr), fmt.Sprintf("usermod -aG docker %s, then restart gitlab-runner", name))
 	case d.describeErr != nil:
 		return notChecked(dockerCheck + " failed")
+	}
+	if runners := d.machine.runners(); len(runners) > 0 && !slices.Contains(runners, d.machine.uid) {
+		other := userName(runners[0])
+		return note(fmt.Sprintf("user %s may use it, but gitlab-runner runs as %s", name, other), "check as that user: sudo -u "+other+" doctor")
 	}
 	return ok("user %s may use it", name)
 }

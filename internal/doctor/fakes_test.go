@@ -148,7 +148,8 @@ func newSubject(t *testing.T) *subject {
 		},
 		machine: machine{
 			uid: ownerOf(stat(t, root)), hostname: "here",
-			free: func(string) (uint64, error) { return 80_000_000_000, nil },
+			free:    func(string) (uint64, error) { return 80_000_000_000, nil },
+			runners: func() []int { return nil },
 			runner: func(context.Context) gitlab.Job {
 				return gitlab.Job{RunnerArch: "linux/amd64", RunnerVersion: "17.9.0"}
 			},

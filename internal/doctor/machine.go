@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -22,6 +23,8 @@ type machine struct {
 	hostname string
 	// free returns the bytes that this user may still write below path.
 	free func(path string) (uint64, error)
+	// runners returns the users that GitLab Runner runs as here.
+	runners func() []int
 	// runner returns version and architecture of the GitLab Runner on PATH.
 	runner func(ctx context.Context) gitlab.Job
 	// inspect reads a program; see program.
@@ -30,7 +33,7 @@ type machine struct {
 
 func thisMachine() machine {
 	hostname, _ := os.Hostname() // without a name the engine counts as another host's
-	return machine{uid: os.Geteuid(), hostname: hostname, free: free, runner: runnerOnPath, inspect: inspect}
+	return machine{uid: os.Geteuid(), hostname: hostname, free: free, runners: runners, runner: runnerOnPath, inspect: inspect}
 }
 
 func free(path string) (uint64, error) {
@@ -48,6 +51,24 @@ func userName(uid int) string {
 		return fmt.Sprintf("uid %d", uid)
 	}
 	return u.Username
+}
+
+// runners looks for processes of GitLab Runner. One that ends meanwhile is none.
+func runners() (uids []int) {
+	names, err := filepath.Glob("/proc/[0-9]*/comm")
+	if err != nil {
+		return nil
+	}
+	for _, name := range names {
+		comm, err := os.ReadFile(name)
+		if err != nil || string(comm) != "gitlab-runner\n" {
+			continue
+		}
+		if info, err := os.Stat(filepath.Dir(name)); err == nil {
+			uids = append(uids, ownerOf(info))
+		}
+	}
+	return uids
 }
 
 var runnerVersion = regexp.MustCompile(`(?m)^Version:\s+(\S+)$`)
