@@ -110,8 +110,15 @@ func TestChecks(t *testing.T) {
 			s.ecr.identityErr = failure.System(silent{errors.New("timeout")}, "add the VPC endpoint")
 		}, "aws identity", Note, "timeout", "VPC endpoint"},
 
-		"registry":           {func(s *subject) { s.settings.Registries = settings.List{registry} }, "registry " + registry, OK, "credentials from Amazon ECR, valid until 2001", ""},
-		"registry denied":    {func(s *subject) { s.ecr.hosts["denied.io"] = denied; s.opts.Registries = []string{"denied.io"} }, "registry denied.io", Fail, "AccessDenied", "allow ecr:"},
+		"registry":        {func(s *subject) { s.settings.Registries = settings.List{registry} }, "registry " + registry, OK, "credentials from Amazon ECR, valid until 2001", ""},
+		"registry denied": {func(s *subject) { s.ecr.hosts["denied.io"] = denied; s.opts.Registries = []string{"denied.io"} }, "registry denied.io", Fail, "AccessDenied", "allow ecr:"},
+		"registry by role": {func(s *subject) {
+			s.ecr.hosts["denied.io"] = denied
+			s.opts.Registries, s.settings.Roles = []string{"denied.io"}, settings.Roles{{}}
+		}, "registry denied.io", Note, "AccessDenied", "ECR_EXECUTOR_ROLES"},
+		"identity of jobs": {func(s *subject) {
+			s.ecr.identityErr, s.settings.WebIdentityVariable = denied, "AWS_TOKEN"
+		}, "aws identity", Note, "AccessDenied", "$AWS_TOKEN"},
 		"registry unknown":   {func(s *subject) { s.opts.Registries = []string{"ghcr.io"} }, "registry ghcr.io", Fail, "no credentials", "docker login"},
 		"registry misspelt":  {func(s *subject) { s.opts.Registries = []string{"https://x"} }, "registry https://x", Fail, "is no registry", "111122223333.dkr.ecr"},
 		"registry logged in": {func(s *subject) { s.logins.hosts["ghcr.io"] = nil; s.opts.Registries = []string{"ghcr.io"} }, "registry ghcr.io", OK, "config.json", ""},

@@ -46,9 +46,23 @@ func (d *doctor) checkIdentity(ctx context.Context) finding {
 		return note("not known: "+err.Error(), "jobs do without, when ECR itself answers; "+failure.Remedy(err))
 	}
 	if err != nil {
-		return failed(err, "")
+		f := failed(err, "")
+		if d.settings.WebIdentityVariable == "" {
+			return f
+		}
+		return note(f.detail, fmt.Sprintf("jobs with their own identity ($%s) do without: ", d.settings.WebIdentityVariable)+f.remedy)
 	}
 	return ok("%s (%s)", arn, source)
+}
+
+// ofRunner judges what was tried with the runner's own identity. Where jobs
+// assume roles, which depend on project and repository, it may lack the right.
+func (d *doctor) ofRunner(err error) finding {
+	f := failed(err, "")
+	if len(d.settings.Roles) == 0 {
+		return f
+	}
+	return note(f.detail, "this was the runner's own identity; where a role of ECR_EXECUTOR_ROLES matches, jobs take that. Else: "+f.remedy)
 }
 
 // checkRegistry gets credentials for a registry, from AWS itself: what is kept
@@ -65,7 +79,7 @@ func (d *doctor) checkRegistry(ctx context.Context, host string) finding {
 	}).Resolve(ctx, named)
 	switch {
 	case err != nil:
-		return failed(err, "")
+		return d.ofRunner(err)
 	case !found:
 		return fail("no credentials: it is no ECR registry, and the host's Docker config has no login",
 			"check its name, log in as the user of gitlab-runner (docker login), or name an emulator in ECR_EXECUTOR_ECR_HOSTS")
@@ -100,7 +114,9 @@ func (d *doctor) checkPull(ctx context.Context, written string) finding {
 	}
 	switch {
 	case err != nil:
-		return failed(err, "")
+		f := d.ofRunner(err)
+		f.status = Fail // it was asked for by name
+		return f
 	case before:
 		return ok("pulled; it was there before and stays")
 	}
