@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/cmd/internal/access"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/dockerops"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/doctor"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/ecrauth"
@@ -28,10 +29,14 @@ func main() {
 func connect(s settings.Settings) (doctor.Host, error) {
 	log := logrus.New()
 	log.SetOutput(io.Discard) // what matters is in the results
+	// Without a state folder: tokens that are kept would hide that there are no
+	// new ones.
+	opts := ecrauth.Options{Hosts: s.EcrHosts}
+	if s.WebIdentityVariable == "" { // else only a job can take a role
+		opts.Roles = access.Roles(s)
+	}
 	host := doctor.Host{
-		// Without a state folder: tokens that are kept would hide that there are
-		// no new ones.
-		Registries: ecrauth.New(ecrauth.Options{Hosts: s.EcrHosts}),
+		Registries: ecrauth.New(opts),
 		Logins:     registryauth.NewHostConfig(registryauth.DefaultHostConfig(), log.Warnf),
 	}
 	engine, err := dockerops.Connect(log)

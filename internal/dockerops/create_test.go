@@ -17,7 +17,7 @@ func TestMissingDevice(t *testing.T) {
 	if failure.IsBuild(err) || !strings.Contains(failure.Remedy(err), "modprobe tun") {
 		t.Errorf("%v: build failure %t, remedy %q", err, failure.IsBuild(err), failure.Remedy(err))
 	}
-	err = (&Engine{}).judgeStart(errors.New(`exec: "sh": executable file not found in $PATH`), plan.Container{})
+	err = (&Engine{}).judgeStart(errors.New(`exec: "sh": executable file not found in $PATH`), plan.Container{Image: plan.Image{Role: "job"}})
 	if !failure.IsBuild(err) || !strings.Contains(failure.Remedy(err), "needs a shell") {
 		t.Errorf("%v: remedy %q", err, failure.Remedy(err))
 	}

@@ -105,7 +105,7 @@ func TestLinks(t *testing.T) {
 // Targets that the pages name are in the Makefile.
 func TestMakeTargets(t *testing.T) {
 	for page, text := range pages(t) {
-		for _, match := range regexp.MustCompile("(?:^|[`\n])make ([a-z][a-z-]*)").FindAllStringSubmatch(text, -1) {
+		for _, match := range regexp.MustCompile("(?m)(?:`|^)make ([a-z][a-z-]*)(?:`| +#)").FindAllStringSubmatch(text, -1) {
 			command := exec.Command("make", "-n", "-C", "../..", match[1])
 			if out, err := command.CombinedOutput(); err != nil {
 				t.Errorf("%s: make %s: %v\n%s", page, match[1], err, out)

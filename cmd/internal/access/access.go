@@ -6,6 +6,7 @@ import (
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/ecrauth"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/registryauth"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/stages"
 )
 
@@ -19,15 +20,22 @@ func Give(stage *stages.Stage) {
 			Hosts:           s.EcrHosts,
 			StateDir:        s.StateDir,
 			Warn:            warn,
+			Roles:           Roles(s),
 			Job:             ecrauth.Job{ID: job.ID, ProjectID: job.ProjectID, ProjectPath: job.ProjectPath},
 			IDTokenVariable: string(s.WebIdentityVariable),
 			IDToken:         registryauth.Secret(job.Variables.Content(string(s.WebIdentityVariable))),
 		}
-		for _, role := range s.Roles {
-			opts.Roles = append(opts.Roles, ecrauth.Role{
-				Repositories: role.Repositories, ARN: role.Role, Projects: role.Projects, ExternalID: role.ExternalID, Policy: role.Policy,
-			})
-		}
 		return ecrauth.New(opts)
 	}
+}
+
+// Roles are those of the operator.
+func Roles(s settings.Settings) []ecrauth.Role {
+	var roles []ecrauth.Role
+	for _, role := range s.Roles {
+		roles = append(roles, ecrauth.Role{
+			Repositories: role.Repositories, ARN: role.Role, Projects: role.Projects, ExternalID: role.ExternalID, Policy: role.Policy,
+		})
+	}
+	return roles
 }
