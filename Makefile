@@ -41,7 +41,8 @@ bench: build test-images ## time, engine calls and memory of a job that does not
 docs: ## write the settings reference anew
 	go run ./internal/settings/gendoc > docs/configuration.md
 
-fuzz: ## fuzz hosts and Docker configs, a minute each
+fuzz: ## fuzz hosts, images and Docker configs, a minute each
+	go test -run '^$$' -fuzz FuzzImage -fuzztime 60s ./internal/plan
 	go test -run '^$$' -fuzz FuzzParseHost -fuzztime 60s ./internal/ecrauth
 	go test -run '^$$' -fuzz FuzzHosts -fuzztime 60s ./internal/registryauth
 	go test -run '^$$' -fuzz FuzzInject -fuzztime 60s ./internal/registryauth

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/distribution/reference"
+
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/settings"
@@ -51,4 +53,42 @@ func TestPullThrough(t *testing.T) {
 			t.Errorf("prefix %q: error = %v", prefix, err)
 		}
 	}
+}
+
+// Whatever a job calls an image, it is refused or pulled from the one registry
+// that the name means: the upstream's, or the cache's.
+func FuzzImage(f *testing.F) {
+	const cache = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+	for _, seed := range []string{
+		"busybox", "docker.io/library/x:1", "index.docker.io/x", cache + "/a", "user@evil.example/x", "docker.io.evil.example/x",
+		"UPPER/x", "a//b", "x@sha256:" + sha, "localhost:5000/x", "../x", "$NAME", "xn--docker-io/x", "docker.io/../../evil/x",
+	} {
+		f.Add(seed)
+	}
+	s := settings.Settings{PullThrough: settings.Pairs{"docker.io": cache + "/hub"}}
+	f.Fuzz(func(t *testing.T, written string) {
+		name, err := imageName(written, gitlab.Variables{})
+		if err != nil {
+			if !failure.IsBuild(err) {
+				t.Errorf("%q: a system failure: %v", written, err)
+			}
+			return
+		}
+		image, err := Image{Name: name}.through(s)
+		if err != nil {
+			t.Fatalf("%q: %v", written, err)
+		}
+		named, err := reference.ParseNormalizedNamed(image.Name)
+		if err != nil {
+			t.Fatalf("%q became %q: %v", written, image.Name, err)
+		}
+		before, _ := reference.ParseNormalizedNamed(name)
+		want := reference.Domain(before)
+		if want == "docker.io" {
+			want = cache
+		}
+		if reference.Domain(named) != want || (image.Upstream != "") != strings.HasPrefix(image.Name, cache+"/hub/") && reference.Domain(before) != cache {
+			t.Errorf("%q is pulled as %q, want from %s", written, image.Name, want)
+		}
+	})
 }
