@@ -23,10 +23,13 @@ func (i Image) through(s settings.Settings) (Image, error) {
 	if !ok {
 		return i, nil
 	}
-	rewritten := strings.TrimSuffix(prefix, "/") + "/" + strings.TrimPrefix(named.String(), upstream+"/")
-	if _, err := reference.ParseNormalizedNamed(rewritten); err != nil || !strings.Contains(prefix, ".") {
-		return i, failure.System(fmt.Errorf("ECR_EXECUTOR_PULL_THROUGH: %s=%s makes %s of %s, which is no image", upstream, prefix, rewritten, i.Name),
+	if _, err := reference.ParseNormalizedNamed(strings.TrimSuffix(prefix, "/") + "/x"); err != nil || !strings.Contains(prefix, ".") {
+		return i, failure.System(fmt.Errorf("ECR_EXECUTOR_PULL_THROUGH: %s=%s is no registry with a prefix", upstream, prefix),
 			"write it as docker.io=111122223333.dkr.ecr.eu-west-1.amazonaws.com/docker-hub")
+	}
+	rewritten := strings.TrimSuffix(prefix, "/") + "/" + strings.TrimPrefix(named.String(), upstream+"/")
+	if _, err := reference.ParseNormalizedNamed(rewritten); err != nil { // too long, with the prefix
+		return i, failure.Build(fmt.Errorf("image %s, through %s: %w", i.Name, prefix, err), "")
 	}
 	i.Upstream, i.Name = i.Name, rewritten
 	return i, nil
