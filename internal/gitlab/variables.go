@@ -4,7 +4,6 @@ import (
 	"iter"
 	"os"
 	"slices"
-	"strings"
 )
 
 // Variable is a variable of the job as GitLab sent it, before expansion.
@@ -115,32 +114,6 @@ func (v Variables) isFile(key string) bool {
 		}
 	}
 	return file
-}
-
-// maxExpansions bounds how deep variables may refer to variables.
-const maxExpansions = 10
-
-// Expand replaces $NAME and ${NAME} in s until nothing is left to replace, and
-// returns the names that are not set. GitLab Runner expands variables within
-// variables one level deep, so a value may still hold a reference.
-func (v Variables) Expand(s string) (expanded string, unset []string) {
-	seen := map[string]bool{}
-	for range maxExpansions {
-		if !strings.Contains(s, "$") {
-			break
-		}
-		s = os.Expand(s, func(name string) string {
-			if name == "$" { // "$$" is an escaped dollar sign
-				return name
-			}
-			if _, ok := v.expanded[name]; !ok && !seen[name] {
-				seen[name] = true
-				unset = append(unset, name)
-			}
-			return v.Get(name)
-		})
-	}
-	return s, unset
 }
 
 // ContainerEnv returns the "NAME=value" entries that a container of the job may

@@ -1,8 +1,10 @@
 package gitlab
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -10,9 +12,9 @@ func TestExpand(t *testing.T) {
 	vars := Variables{
 		expanded: map[string]string{
 			"REGISTRY": "$ACCOUNT.dkr.ecr.eu-west-1.amazonaws.com", "ACCOUNT": "111122223333",
-			"TAG": "v1", "LOOP": "$LOOP", "EMPTY": "", "CONFIG": "content",
+			"TAG": "v1", "LOOP": "$LOOP", "EMPTY": "", "CONFIG": "content", "RAW": "$TAG", "PING": "$PONG", "PONG": "x$PING",
 		},
-		sent:    []Variable{{Key: "CONFIG", File: true}},
+		sent:    []Variable{{Key: "CONFIG", File: true}, {Key: "RAW", Raw: true}},
 		tempDir: "/builds/app.tmp",
 	}
 	tests := map[string]struct {
@@ -24,6 +26,9 @@ func TestExpand(t *testing.T) {
 		"unset":            {in: "$NOWHERE/app:$TAG", want: "/app:v1", unset: []string{"NOWHERE"}},
 		"set but empty":    {in: "a${EMPTY}b", want: "ab"},
 		"cycle ends":       {in: "$LOOP", want: "$LOOP"},
+		"a longer cycle":   {in: "$PING", want: "x$PING"},
+		"a raw variable":   {in: "$RAW", want: "$TAG"},
+		"twice":            {in: "$TAG-$TAG", want: "v1-v1"},
 		"a file variable":  {in: "$CONFIG", want: "/builds/app.tmp/CONFIG"},
 		"unset named once": {in: "$X$X", want: "", unset: []string{"X"}},
 	}
@@ -34,6 +39,20 @@ func TestExpand(t *testing.T) {
 				t.Errorf("Expand(%q) = %q, %q; want %q, %q", tt.in, got, unset, tt.want, tt.unset)
 			}
 		})
+	}
+}
+
+// A few variables that name each other do not fill the host's memory.
+func TestExpandIsBounded(t *testing.T) {
+	vars := Variables{expanded: map[string]string{"X0": strings.Repeat("x", 100)}}
+	for i := range 20 {
+		vars.expanded[fmt.Sprintf("X%d", i+1)] = strings.Repeat(fmt.Sprintf("$X%d", i), 100)
+	}
+	vars.expanded["SELF"] = strings.Repeat("$SELF", 1000)
+	for _, name := range []string{"$X20", "$SELF"} {
+		if got, _ := vars.Expand(name); len(got) > 2*maxExpanded {
+			t.Errorf("%s expands to %d bytes", name, len(got))
+		}
 	}
 }
 
