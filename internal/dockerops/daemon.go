@@ -38,11 +38,18 @@ func (e *Engine) CreateDaemon(ctx context.Context, s plan.Service, image plan.Lo
 	return c, false, e.CreateContainer(ctx, c, image)
 }
 
-// DiscardCache removes a sidecar and the cache that it had.
+// DiscardCache removes the job's sidecar and the cache that it had.
 func (e *Engine) DiscardCache(ctx context.Context, s plan.Service) error {
 	ctx, cancel := whole(ctx)
 	defer cancel()
-	if err := e.removeContainer(ctx, s.Daemon.Cache); err != nil {
+	holder, err := e.api.ContainerInspect(ctx, s.Daemon.Cache)
+	if err != nil {
+		return e.judge(fmt.Errorf("removing the cache of the sidecar: %w", err))
+	}
+	if holder.Config.Labels[plan.LabelJob] != s.Labels[plan.LabelJob] {
+		return fmt.Errorf("removing the cache of the sidecar: %w", errTaken)
+	}
+	if err := e.removeContainer(ctx, holder.ID); err != nil {
 		return err
 	}
 	return e.removeVolume(ctx, s.Daemon.Cache)
@@ -51,16 +58,13 @@ func (e *Engine) DiscardCache(ctx context.Context, s plan.Service) error {
 // WaitForDaemon returns the version of a sidecar's daemon when it answers. A
 // daemon that ends, or does not answer in time, is a system failure with the
 // last lines of its log.
-func (e *Engine) WaitForDaemon(ctx context.Context, c plan.Container, d *plan.Daemon, cached bool, timeout time.Duration) (version string, err error) {
-	socket, tidy := d.Socket, ""
+func (e *Engine) WaitForDaemon(ctx context.Context, c plan.Container, d *plan.Daemon, timeout time.Duration) (version string, err error) {
+	socket := d.Socket
 	if socket == "" {
 		socket = "/var/run/docker.sock"
 	}
-	if cached {
-		tidy = "tidy"
-	}
 	err = e.whileRunning(ctx, c, timeout, func(ctx context.Context) error {
-		output, code, err := e.command(ctx, c.Name, "sh", "-c", pingScript, "ping", socket, tidy)
+		output, code, err := e.command(ctx, c.Name, "sh", "-c", pingScript, "ping", socket)
 		if err == nil && code != 0 {
 			err = fmt.Errorf("asking the daemon for its version: exit code %d: %s", code, output)
 		}
@@ -104,8 +108,7 @@ func (e *Engine) DaemonEnd(ctx context.Context, s plan.Service) string {
 
 // pingScript asks the daemon on socket $1 for its version until it answers; a
 // daemon that is starting lets the first question wait. The socket is for every
-// user of the job's containers. With $2, what containers of an earlier job left
-// is removed: of a cache, images and build cache are wanted.
+// user of the job's containers.
 const pingScript = `nap() { sleep 0.05 2>/dev/null || sleep 1; }
 until [ -S "$1" ]; do nap; done
 if command -v docker >/dev/null; then
@@ -118,13 +121,6 @@ else
   exit 1
 fi
 chmod 0666 "$1" || exit 1
-if [ -n "$2" ] && command -v docker >/dev/null; then
-  docker -H "unix://$1" container prune --force >/dev/null || exit 1
-  docker -H "unix://$1" network prune --force >/dev/null || exit 1
-  # "volume prune" removes those with a name in some versions only.
-  volumes=$(docker -H "unix://$1" volume ls --quiet) || exit 1
-  [ -z "$volumes" ] || docker -H "unix://$1" volume rm --force $volumes >/dev/null || exit 1
-fi
 echo "$version"
 `
 

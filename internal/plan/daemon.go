@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -69,7 +70,15 @@ func (p *Plan) addDaemon(job gitlab.Job, s settings.Settings, service Service, w
 		return failure.Build(fmt.Errorf("the job has a Docker daemon already: %s", first.Image.Familiar()), "leave one of the two out")
 	}
 	service.Image.Role = "sidecar"
+	if wanted.Options.Docker.User != "" {
+		return failure.Build(errors.New("a sidecar runs as its image's user, and root where it must"), "leave `docker: user` of the service out")
+	}
 	if !slices.Contains(service.Aliases, daemonAlias) {
+		for _, other := range p.Services {
+			if slices.Contains(other.Aliases, daemonAlias) {
+				return failure.Build(fmt.Errorf("service %s has the alias %q, which is the daemon's", other.Image.Familiar(), daemonAlias), "give it another alias")
+			}
+		}
 		service.Aliases = append(service.Aliases, daemonAlias)
 	}
 	ownCommand := len(wanted.Command) > 0 && !daemonArguments(wanted.Command)
@@ -155,8 +164,6 @@ func keepOutside(service *Service, wanted gitlab.Image) error {
 	switch {
 	case len(wanted.Entrypoint) > 0:
 		own = "an entrypoint"
-	case wanted.Options.Docker.User != "":
-		own = "a user"
 	case len(wanted.Command) > 0 && !strings.HasPrefix(wanted.Command[0], "-"):
 		own = "a command"
 	}
@@ -214,5 +221,7 @@ func (p *Plan) addData(job gitlab.Job, s settings.Settings, service *Service) {
 		d.Cache = "gitlab-dind-" + slot(job) + "-" + string(d.Security)
 		d.CacheLabels = sharedLabels(job)
 		d.CacheLabels[LabelDindCache] = "true"
+		tidy := []string{"sh", "-c", tidyScript, "tidy", d.Data.Target}
+		service.Container.Security.Wrapper = append(tidy, service.Container.Security.Wrapper...)
 	}
 }

@@ -105,3 +105,22 @@ user=$1
 shift
 exec su -s /bin/sh "$user" -c 'exec "$0" "$@"' -- "$@"
 `
+
+// tidyScript removes from a daemon's data in $1, before the daemon starts, all
+// that an earlier job could have left running, then becomes the container's
+// command: of a cache, images and build cache are wanted. Once the daemon is up
+// it would be too late: a container that restarts by itself is up as well, with
+// the next job's credentials in reach. What the containers wrote goes with them;
+// of what a job may have put into its place, only plain names are followed.
+const tidyScript = `data=$1
+shift
+for mount in "$data"/image/*/layerdb/mounts/*; do
+  driver=${mount#"$data"/image/} driver=${driver%%/*}
+  for layer in "$(cat "$mount/mount-id" 2>/dev/null)"; do
+    case $layer in '' | *[!0-9a-f]*) ;; *) rm -rf "$data/$driver/$layer" "$data/$driver/$layer-init" ;; esac
+  done
+  rm -rf "$mount"
+done
+rm -rf "$data/containers" "$data/swarm" "$data/plugins" "$data/network" "$data/volumes"
+exec "$@"
+`

@@ -114,6 +114,12 @@ func TestDaemonByVariable(t *testing.T) {
 	}
 }
 
+func withUser(name string) gitlab.Image {
+	image := gitlab.Image{Name: name}
+	image.Options.Docker.User = "1000"
+	return image
+}
+
 func TestServiceMistakes(t *testing.T) {
 	tests := map[string]struct {
 		services []gitlab.Image
@@ -122,6 +128,8 @@ func TestServiceMistakes(t *testing.T) {
 		want     string
 	}{
 		"two daemons": {services: []gitlab.Image{{Name: "docker:dind"}, {Name: "docker:27-dind"}}, build: true, want: "has a Docker daemon already: docker:dind"},
+		"a user":      {services: []gitlab.Image{withUser("docker:dind")}, build: true, want: "runs as its image's user"},
+		"its alias":   {services: []gitlab.Image{{Name: "redis", Alias: "docker"}, {Name: "docker-ci:1"}}, change: func(s *settings.Settings) { s.DindImages = settings.List{"docker-ci:*"} }, build: true, want: "has the alias \"docker\""},
 		"no name":     {services: []gitlab.Image{{}}, build: true, want: "a service has no name"},
 		"bad name":    {services: []gitlab.Image{{Name: "Not A Name"}}, build: true, want: "Not A Name"},
 		"bad pattern": {

@@ -142,7 +142,7 @@ func (e *fakeEngine) CreateDaemon(ctx context.Context, s plan.Service, image pla
 	return s.Container, e.cached, e.CreateContainer(ctx, s.Container, image)
 }
 
-func (e *fakeEngine) WaitForDaemon(_ context.Context, c plan.Container, _ *plan.Daemon, _ bool, _ time.Duration) (string, error) {
+func (e *fakeEngine) WaitForDaemon(_ context.Context, c plan.Container, _ *plan.Daemon, _ time.Duration) (string, error) {
 	return "27.0", e.call("WaitForDaemon", c.Name)
 }
 

@@ -2,6 +2,7 @@ package stages
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -21,7 +22,7 @@ type ServiceEngine interface {
 	// the cache.
 	CreateDaemon(ctx context.Context, s plan.Service, image plan.LocalImage) (c plan.Container, cached bool, err error)
 	// WaitForDaemon returns the daemon's version when it answers.
-	WaitForDaemon(ctx context.Context, c plan.Container, d *plan.Daemon, cached bool, timeout time.Duration) (version string, err error)
+	WaitForDaemon(ctx context.Context, c plan.Container, d *plan.Daemon, timeout time.Duration) (version string, err error)
 	// DiscardCache removes a sidecar and the cache that it had.
 	DiscardCache(ctx context.Context, s plan.Service) error
 }
@@ -78,7 +79,8 @@ func (s Stage) startDaemon(ctx context.Context, engine Engine, service plan.Serv
 	}
 	timeout = max(timeout, minDaemonWait)
 	version, cached, err := s.bootDaemon(ctx, engine, service, image, files, timeout)
-	if err != nil && cached && ctx.Err() == nil {
+	var slow interface{ Timeout() bool }
+	if err != nil && cached && ctx.Err() == nil && !(errors.As(err, &slow) && slow.Timeout()) {
 		s.Log.Warnf("The daemon does not start with the cache of this project: %v", err)
 		s.Log.Warn("Removing the cache and starting anew ...")
 		if err := engine.DiscardCache(ctx, service); err != nil {
@@ -110,7 +112,7 @@ func (s Stage) bootDaemon(ctx context.Context, engine Engine, service plan.Servi
 ) (version string, cached bool, err error) {
 	c, cached, err := engine.CreateDaemon(ctx, service, image)
 	if err != nil {
-		return "", cached, err
+		return "", false, err
 	}
 	if len(files) > 0 {
 		if err := engine.PutFiles(ctx, c, files); err != nil {
@@ -120,7 +122,7 @@ func (s Stage) bootDaemon(ctx context.Context, engine Engine, service plan.Servi
 	if err := engine.StartContainer(ctx, c); err != nil {
 		return "", false, err
 	}
-	version, err = engine.WaitForDaemon(ctx, c, service.Daemon, cached, timeout)
+	version, err = engine.WaitForDaemon(ctx, c, service.Daemon, timeout)
 	return version, cached, err
 }
 

@@ -27,7 +27,7 @@ func cacheOf(project int64) []string {
 // The next job of the project finds images, but no containers and volumes.
 func TestDindCache(t *testing.T) {
 	state := t.TempDir()
-	first := newCachedJob(t, 0, state, `docker pull -q "$PRIVATE"`, `docker run -d -v left:/x --name left "$PRIVATE" sleep 600`, "docker network create left")
+	first := newCachedJob(t, 0, state, `docker pull -q "$PRIVATE"`, `docker run -d --restart=always -v left:/x --name left "$PRIVATE" sleep 600`, "docker network create left")
 	mustSucceed(t, first)
 	second := newCachedJob(t, first.ProjectID, state, `echo images $(docker images -q | wc -l)`,
 		`echo left $(docker ps -aq | wc -l) $(docker volume ls -q | wc -l) $(docker network ls -q --filter name=left | wc -l)`)
@@ -51,7 +51,7 @@ func TestDindCache(t *testing.T) {
 
 	// A store that the daemon cannot read is thrown away.
 	breakIt := lines("docker", "run", "--rm", "--network", "none", "-v", cacheOf(first.ProjectID)[0]+":/v", helperImage,
-		"sh", "-c", "rm -rf /v/network /v/containers && echo garbage > /v/containers && echo garbage > /v/network && echo broken")
+		"sh", "-c", "rm -rf /v/image && echo garbage > /v/image && echo broken")
 	if len(breakIt) != 1 {
 		t.Fatal("the cache could not be broken")
 	}
