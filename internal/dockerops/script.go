@@ -82,6 +82,9 @@ func (e *Engine) Exec(ctx context.Context, c plan.Container, command []string, s
 
 	output := startStream(attached, script, stdout, stderr)
 	if err := output.wait(ctx, func() { e.stopProcesses(c.Name, output.done, false) }); err != nil {
+		if err := e.signalAll(context.WithoutCancel(ctx), c.Name, "KILL"); err != nil {
+			e.log.Warn(err)
+		}
 		return failure.System(fmt.Errorf("container %s: %w: %w", c.Name, errConnectionLost, err), lostRemedy)
 	}
 	result, err := e.execResult(streamCtx, created.ID)

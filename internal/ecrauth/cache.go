@@ -88,12 +88,22 @@ func (c cache) read() (token, bool) {
 
 // lock keeps other processes from fetching the same token. Without a working
 // lock every process fetches its own.
-func (c cache) lock(ctx context.Context) (unlock func(), err error) {
+//
+// When try is set and another process has the lock, unlock is nil.
+func (c cache) lock(ctx context.Context, try bool) (unlock func(), err error) {
 	if c.path == "" {
 		return func() {}, nil
 	}
 	lock := flock.New(c.path+".lock", flock.SetPermissions(0o600))
-	if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
+	if try {
+		var locked bool
+		if locked, err = lock.TryLock(); err == nil && !locked {
+			return nil, nil
+		}
+	} else {
+		_, err = lock.TryLockContext(ctx, 20*time.Millisecond)
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("waiting for another job to get an ECR token: %w", err)
 		}

@@ -136,18 +136,28 @@ func (k *Keychain) registry(host string) (Registry, bool) {
 }
 
 // token returns a token from the cache or from AWS. Of all processes that need
-// a new one at the same time, one calls AWS and the others wait for it.
+// a new one at the same time, one calls AWS and the others wait for it, or go on
+// with one that is still valid. After a failure nobody asks again for a while as
+// long as there is a valid one: AWS being down must not queue the jobs of a host.
 func (k *Keychain) token(ctx context.Context, registry Registry, id identity, key string) (token, error) {
 	store := openCache(k.opts.StateDir, key, k.opts.Warn)
-	if cached, ok := store.read(); ok && cached.fresh(k.opts.Now()) {
+	cached, ok := store.read()
+	if ok && cached.fresh(k.opts.Now()) {
 		return cached, nil
 	}
-	unlock, err := store.lock(ctx)
+	usable := ok && cached.valid(k.opts.Now())
+	if usable && store.failedLately(k.opts.Now()) {
+		return cached, nil
+	}
+	unlock, err := store.lock(ctx, usable)
 	if err != nil {
 		return token{}, err
 	}
+	if unlock == nil {
+		return cached, nil // somebody else is renewing it
+	}
 	defer unlock()
-	cached, ok := store.read()
+	cached, ok = store.read()
 	if ok && cached.fresh(k.opts.Now()) {
 		return cached, nil // somebody else renewed it while we waited
 	}
@@ -157,6 +167,7 @@ func (k *Keychain) token(ctx context.Context, registry Registry, id identity, ke
 		if ok && cached.valid(k.opts.Now()) && ctx.Err() == nil {
 			k.opts.Warn("%v", err)
 			k.opts.Warn("next: %s", failure.Remedy(err))
+			store.noteFailure(k.opts.Now())
 			k.opts.Warn("Using the ECR token of %s, which is valid until %s", cached.Issued.Format(time.RFC3339), cached.Expires.Format(time.RFC3339))
 			return cached, nil
 		}

@@ -113,6 +113,14 @@ func TestAWSDown(t *testing.T) {
 	if len(s.warnings) != 3 || !strings.Contains(s.warnings[1], "next: allow") || !strings.Contains(s.warnings[2], "valid until") {
 		t.Errorf("warnings = %q", s.warnings)
 	}
+	// AWS is left alone for a while, then asked again.
+	calls := server.TokenCalls()
+	for wait, want := range []int{0, 1} {
+		s.now = s.now.Add(time.Duration(wait) * 2 * patience)
+		if again, err := s.password(t, server.Host()+"/app"); err != nil || again != first || server.TokenCalls()-calls != want {
+			t.Errorf("after the failure: %v, %d calls, want %d", err, server.TokenCalls()-calls, want)
+		}
+	}
 	s.now = s.now.Add(2 * time.Hour)
 	if _, err := s.password(t, server.Host()+"/app"); err == nil {
 		t.Error("an expired token was used")

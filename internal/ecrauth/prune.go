@@ -48,7 +48,7 @@ func expired(name string, info fs.FileInfo, there map[string]bool, now time.Time
 		return false
 	}
 	switch {
-	case strings.HasSuffix(name, ".json"), strings.HasSuffix(name, ".json.corrupt"), strings.HasPrefix(name, tempPrefix):
+	case strings.HasSuffix(name, ".json"), strings.HasSuffix(name, ".json.corrupt"), strings.HasSuffix(name, ".json"+failedSuffix), strings.HasPrefix(name, tempPrefix):
 		return true
 	case strings.HasSuffix(name, ".json.lock"):
 		// Should somebody hold it just now, another process locks a new file: two

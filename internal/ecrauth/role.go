@@ -76,30 +76,42 @@ func (o Options) as(role *Role, registry Registry, what string) (identity, error
 	return id, nil
 }
 
+// roleFor returns the role for a repository, nil when no role names it. One that
+// roles name for other projects only is refused: the runner's own identity may
+// open what they are there to keep from this one.
 func (o Options) roleFor(registry Registry, path string) (*Role, error) {
+	kept := false
 	for i := range o.Roles {
 		role := &o.Roles[i]
 		for _, host := range []string{registry.Host, registry.canonical()} {
-			matches, err := role.matches(host+"/"+path, o.Job.ProjectPath)
+			repository, project, err := role.matches(host+"/"+path, o.Job.ProjectPath)
 			if err != nil {
 				return nil, failure.System(fmt.Errorf("role %s for %q, projects %q: %w", role.ARN, role.Repositories, role.Projects, err), rolesRemedy)
 			}
-			if matches {
+			if repository && project {
 				return role, nil
 			}
+			kept = kept || repository
 		}
+	}
+	if kept {
+		return nil, failure.Build(fmt.Errorf("getting an ECR token for %s/%s: no role for it is for project %s", registry.Host, path, o.Job.ProjectPath),
+			"let the operator add the project to ECR_EXECUTOR_ROLES, if it may have this repository")
 	}
 	return nil, nil
 }
 
 const rolesRemedy = "mend ECR_EXECUTOR_ROLES: see docs/configuration.md"
 
-func (r *Role) matches(repository, project string) (bool, error) {
-	matches, err := doublestar.Match(r.Repositories, repository)
-	if err != nil || !matches || r.Projects == "" {
-		return matches, err
+// matches reports whether the role is for the repository, and then whether it is
+// for the project.
+func (r *Role) matches(repository, project string) (forRepository, forProject bool, err error) {
+	forRepository, err = doublestar.Match(r.Repositories, repository)
+	if err != nil || !forRepository || r.Projects == "" {
+		return forRepository, forRepository, err
 	}
-	return doublestar.Match(r.Projects, project)
+	forProject, err = doublestar.Match(r.Projects, project)
+	return forRepository, forProject, err
 }
 
 // longestSessionName is STS's limit; the shortest is 2.

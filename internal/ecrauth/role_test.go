@@ -31,7 +31,9 @@ func TestRoleFor(t *testing.T) {
 		"the first wins":               {[]Role{{Repositories: "**", ARN: roleB}, {Repositories: ecr + "/**", ARN: roleA}}, ecr, "app", "g/p", roleB},
 		"project":                      {[]Role{{Repositories: "**", ARN: roleA, Projects: "g/**"}}, ecr, "app", "g/sub/p", roleA},
 		"another project":              {[]Role{{Repositories: "**", ARN: roleA, Projects: "g/*"}, {Repositories: "**", ARN: roleB}}, ecr, "app", "h/p", roleB},
-		"no project known":             {[]Role{{Repositories: "**", ARN: roleA, Projects: "g/**"}}, ecr, "app", "", ""},
+		"no project known":             {[]Role{{Repositories: "**", ARN: roleA, Projects: "g/**"}}, ecr, "app", "", "refused"},
+		"for other projects only":      {[]Role{{Repositories: ecr + "/team-a/**", ARN: roleA, Projects: "team-a/**"}}, ecr, "team-a/secret", "team-b/app", "refused"},
+		"another repository":           {[]Role{{Repositories: ecr + "/team-a/**", ARN: roleA, Projects: "team-a/**"}}, ecr, "team-b/app", "team-b/app", ""},
 		"case gets around no role":     {[]Role{{Repositories: ecr + "/**", ARN: roleA}}, strings.ToUpper(ecr), "app", "g/p", roleA},
 		"nor does the dual-stack name": {[]Role{{Repositories: ecr + "/**", ARN: roleA}}, "111122223333.dkr-ecr.eu-west-1.on.aws", "app", "g/p", roleA},
 		"nor does FIPS":                {[]Role{{Repositories: "111122223333.dkr.ecr.us-east-1.amazonaws.com/**", ARN: roleA}}, "111122223333.dkr.ecr-fips.us-east-1.amazonaws.com", "app", "g/p", roleA},
@@ -44,6 +46,12 @@ func TestRoleFor(t *testing.T) {
 				t.Fatal("not a registry")
 			}
 			id, err := Options{Roles: tt.roles, Job: Job{ProjectPath: tt.project}}.identify(registry, tt.path)
+			if tt.want == "refused" {
+				if err == nil || !failure.IsBuild(err) || !strings.Contains(err.Error(), "no role for it is for project") {
+					t.Errorf("identity %+v, error = %v; want it refused", id, err)
+				}
+				return
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,10 +100,12 @@ func TestProjectsHaveTheirOwnRoles(t *testing.T) {
 		{Repositories: "**", ARN: roleA, Projects: "g/a", ExternalID: "ext-1"},
 		{Repositories: "**", ARN: roleB, Projects: "g/b"},
 	}
+	if _, err := newSubject(server, dir, withRoles(Job{ID: 1, ProjectPath: "g/c"}, roles...)).password(t, server.Host()+"/app"); err == nil || !failure.IsBuild(err) {
+		t.Errorf("a project that no role is for: error = %v, want a build failure", err)
+	}
 	want := map[string]string{
 		"g/a": "arn:aws:sts::111122223333:assumed-role/a/gitlab-1-g.a",
 		"g/b": "arn:aws:sts::444455556666:assumed-role/b/gitlab-1-g.b",
-		"g/c": ecrtest.Principal,
 	}
 	tokens := map[string]string{}
 	for range 2 { // the second time from the cache
@@ -114,8 +124,8 @@ func TestProjectsHaveTheirOwnRoles(t *testing.T) {
 			tokens[project] = password
 		}
 	}
-	if server.TokenCalls() != 3 || server.STSCalls() != 2 {
-		t.Errorf("%d calls to ECR and %d to STS, want 3 and 2", server.TokenCalls(), server.STSCalls())
+	if server.TokenCalls() != 2 || server.STSCalls() != 2 {
+		t.Errorf("%d calls to ECR and %d to STS, want 2 and 2", server.TokenCalls(), server.STSCalls())
 	}
 	for _, session := range server.Sessions() {
 		if session.By != ecrtest.Principal || (session.ExternalID == "ext-1") != (session.RoleARN == roleA) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
@@ -27,8 +28,11 @@ type Cleaner interface {
 var ErrRunnerGone = errors.New("gitlab-runner has ended without a word")
 
 // cleanUpIfAbandoned does cleanup's part for a runner that is gone.
-func (s Stage) cleanUpIfAbandoned(ctx context.Context, engine Remover, key string) {
-	if !errors.Is(context.Cause(ctx), ErrRunnerGone) {
+//
+// err is what the stage came to: a script that prints meets the runner's closed
+// pipe before anybody looks.
+func (s Stage) cleanUpIfAbandoned(ctx context.Context, engine Remover, key string, err error) {
+	if !errors.Is(context.Cause(ctx), ErrRunnerGone) && !errors.Is(err, syscall.EPIPE) {
 		return
 	}
 	if err := engine.Remove(context.WithoutCancel(ctx), key); err != nil {

@@ -26,8 +26,8 @@ type access struct {
 	own, gitlab *registryauth.Config
 	// runner is what the runner has.
 	runner Registries
-	// all is the order in which they are asked for the job's images, with the
-	// host's Docker config in between.
+	// all is the order in which they, and the host's Docker config, are asked for
+	// the job's images.
 	all registryauth.Keychain
 }
 
@@ -52,13 +52,39 @@ func (s Stage) access(job gitlab.Job, complain func(string, ...any)) access {
 		}
 	}
 	a := access{own: own, gitlab: registryauth.NewConfig(logins), runner: s.Registries(job)}
-	chain := registryauth.Chain{Keychains: []registryauth.Keychain{own}, Warn: complain}
+	others := registryauth.Chain{Keychains: []registryauth.Keychain{own}, Warn: complain}
 	if s.Host != nil {
+		others.Keychains = append(others.Keychains, s.Host)
+	}
+	others.Keychains = append(others.Keychains, a.gitlab)
+	a.all = byRegistry{known: s.knownChain(a, complain), others: others, knows: a.runner.Knows}
+	return a
+}
+
+// knownChain is for the registries that the driver itself gets tokens for. Its
+// own tokens come before the host's Docker config, where a login of half a day
+// ago may stand for ever; and where roles say which project may what, the host's
+// rights are not for those whom the roles leave out.
+func (s Stage) knownChain(a access, complain func(string, ...any)) registryauth.Chain {
+	chain := registryauth.Chain{Keychains: []registryauth.Keychain{a.own, a.runner}, Warn: complain}
+	if s.Host != nil && len(s.Settings.Roles) == 0 {
 		chain.Keychains = append(chain.Keychains, s.Host)
 	}
-	chain.Keychains = append(chain.Keychains, a.gitlab, a.runner)
-	a.all = chain
-	return a
+	return chain
+}
+
+// byRegistry asks one chain or the other.
+type byRegistry struct {
+	known, others registryauth.Chain
+	knows         func(host string) bool
+}
+
+// Resolve implements registryauth.Keychain.
+func (b byRegistry) Resolve(ctx context.Context, repository reference.Named) (registryauth.Credential, bool, error) {
+	if b.knows(reference.Domain(repository)) {
+		return b.known.Resolve(ctx, repository)
+	}
+	return b.others.Resolve(ctx, repository)
 }
 
 // credentials are what the job's Docker config gets.

@@ -52,9 +52,11 @@ func (s Stage) keepConfigFresh(ctx context.Context, engine FileEngine, job gitla
 		if found.renew.IsZero() {
 			return
 		}
-		// Credentials that are due already could not be renewed just now.
-		const least = time.Second
-		timer := time.NewTimer(max(time.Until(found.renew), least))
+		wait := time.Until(found.renew)
+		if wait <= 0 { // they are due, and could not be renewed just now
+			wait = retryRenewal
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()

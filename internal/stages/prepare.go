@@ -30,7 +30,7 @@ type Engine interface {
 // running helper container, the services, the Docker config and the job's
 // container, not yet started. Each of them begins as soon as what it needs is
 // there.
-func (s Stage) Prepare(ctx context.Context, engine Engine) error {
+func (s Stage) Prepare(ctx context.Context, engine Engine) (err error) {
 	job, p, err := s.plan()
 	if err != nil {
 		return err
@@ -39,7 +39,8 @@ func (s Stage) Prepare(ctx context.Context, engine Engine) error {
 	s.Log.Infof("Using image %s ...", p.Build.Image.Familiar())
 	access := s.access(job, s.Log.Warnf)
 
-	defer s.cleanUpIfAbandoned(ctx, engine, p.Key)
+	stageCtx := ctx
+	defer func() { s.cleanUpIfAbandoned(stageCtx, engine, p.Key, err) }()
 	all, ctx := errgroup.WithContext(ctx)
 	reaped := do(all, func() error {
 		if err := engine.Reap(ctx); err != nil && ctx.Err() == nil {

@@ -28,7 +28,7 @@ type ScriptRunner interface {
 }
 
 // Run runs the script that GitLab Runner wrote for stage.
-func (s Stage) Run(ctx context.Context, engine ScriptRunner, scriptFile, stage string) error {
+func (s Stage) Run(ctx context.Context, engine ScriptRunner, scriptFile, stage string) (err error) {
 	job, p, err := s.plan()
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func (s Stage) Run(ctx context.Context, engine ScriptRunner, scriptFile, stage s
 		return failure.System(fmt.Errorf("reading the script of stage %s: %w", stage, err),
 			"check that nothing empties the runner's temporary folder while jobs run")
 	}
-	defer s.cleanUpIfAbandoned(ctx, engine, p.Key)
+	defer func() { s.cleanUpIfAbandoned(ctx, engine, p.Key, err) }()
 	switch {
 	case !isUserStage(stage):
 		return engine.Exec(ctx, p.Helper, plan.HelperCommand(runnerBinary()), script, s.Stdout, s.Stderr)

@@ -34,7 +34,7 @@ func TestRoleOfAProject(t *testing.T) {
 	if !errors.As(result.Err, &build) {
 		t.Errorf("the job of another project ended with %v", result.Err)
 	}
-	expect(t, log, "may not pull roles")
+	expect(t, log, "no role for it is for project replay/project")
 }
 
 // A job with an id token needs nothing of the host: AWS gives it the role.

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -53,28 +54,47 @@ func TestLastScriptIsEnded(t *testing.T) {
 // When gitlab-runner is killed nobody calls cleanup: the stage that runs does
 // its part.
 func TestRunnerKilled(t *testing.T) {
-	for name, call := range map[string]string{
-		"directly": "$BIN/prepare && $BIN/run %s build_script",
+	const direct = "$BIN/prepare && $BIN/run %s build_script"
+	for name, tt := range map[string]struct{ call, script string }{
+		"directly": {direct, "sleep 600"},
 		// The script that calls the driver outlives the runner.
-		"behind a script": `sh -c '"$BIN/prepare" && "$BIN/run" %s build_script; exit $?'`,
+		"behind a script": {`sh -c '"$BIN/prepare" && "$BIN/run" %s build_script; exit $?'`, "sleep 600"},
+		"that prints":     {direct, "while :; do echo on and on; sleep 0.01; done"},
+		"in the helper":   {"$BIN/prepare && $BIN/run %s get_sources", "while :; do echo on and on; sleep 0.01; done"},
 	} {
-		t.Run(name, func(t *testing.T) { killRunner(t, call) })
+		t.Run(name, func(t *testing.T) { killRunner(t, tt.call, tt.script) })
 	}
 }
 
-func killRunner(t *testing.T, call string) {
+// killRunner kills a runner and its end of the log.
+func killRunner(t *testing.T, call, body string) {
 	t.Helper()
 	s := newJob(t, "app")
-	log := &syncBuffer{}
-	runner := asRunner(t, s, fmt.Sprintf(call, script(t, "echo running", "sleep 600")))
-	runner.Stdout, runner.Stderr = log, log
+	runner := asRunner(t, s, fmt.Sprintf(call, script(t, "echo running", body)))
+	logRead, logWrite, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	runner.Stdout, runner.Stderr = logWrite, logWrite
 	if err := runner.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return strings.Contains(log.String(), "running") })
+	_ = logWrite.Close()
+	log := bufio.NewScanner(logRead)
+	for log.Scan() && log.Text() != "running" {
+	}
+	if log.Text() != "running" {
+		t.Fatal("the script does not run")
+	}
 	_ = runner.Process.Kill()
-	_ = runner.Wait() // returns when the stage has closed the log: it has ended
-	s.expectNothingLeft(t)
+	_ = runner.Wait()
+	_ = logRead.Close()
+	waitFor(t, func() bool {
+		return len(lines("docker", "ps", "-aq", "--filter", "label=gitlab-ecr-executor.job.id="+itoa(s.JobID))) == 0
+	})
+	waitFor(t, func() bool { // they go after the containers
+		return len(lines("docker", "network", "ls", "-q", "--filter", "label=gitlab-ecr-executor.job.id="+itoa(s.JobID))) == 0
+	})
 }
 
 // What a job left whose runner and driver were killed together is removed by the
