@@ -30,7 +30,15 @@ func whole(ctx context.Context) (context.Context, context.CancelFunc) {
 func (e *Engine) CreateNetwork(ctx context.Context, n plan.Network) error {
 	ctx, cancel := whole(ctx)
 	defer cancel()
-	if _, err := e.api.NetworkCreate(ctx, n.Name, networkOptions(n)); err != nil {
+	_, err := e.api.NetworkCreate(ctx, n.Name, networkOptions(n))
+	if errdefs.IsConflict(err) {
+		// The name is the job's: it is a leftover of an earlier try.
+		if err := e.removeNetwork(ctx, n.Name); err != nil {
+			return fmt.Errorf("replacing network %s of an earlier try: %w", n.Name, err)
+		}
+		_, err = e.api.NetworkCreate(ctx, n.Name, networkOptions(n))
+	}
+	if err != nil {
 		if strings.Contains(err.Error(), "could not find an available") {
 			return failure.System(fmt.Errorf("creating network %s: %w", n.Name, err),
 				"every job has a network: remove unused ones (docker network prune) or add default-address-pools to daemon.json")
@@ -78,18 +86,28 @@ func (e *Engine) CreateContainer(ctx context.Context, c plan.Container, image pl
 	}
 	err := create()
 	if errdefs.IsConflict(err) {
-		if other, err := e.api.ContainerInspect(ctx, c.Name); err == nil && other.Config.Labels[plan.LabelJob] != c.Labels[plan.LabelJob] {
+		other, inspectErr := e.api.ContainerInspect(ctx, c.Name)
+		switch {
+		case inspectErr != nil && !errdefs.IsNotFound(inspectErr):
+			return e.judge(fmt.Errorf("looking at container %s of an earlier try: %w", c.Name, inspectErr))
+		case inspectErr == nil && other.Config.Labels[plan.LabelJob] != c.Labels[plan.LabelJob]:
 			return fmt.Errorf("creating container %s: %w (%s)", c.Name, errTaken, other.Config.Labels[plan.LabelJob])
-		}
-		if err := e.removeContainer(ctx, c.Name); err != nil {
-			return fmt.Errorf("replacing container %s of an earlier try: %w", c.Name, err)
+		case inspectErr == nil:
+			if err := e.removeContainer(ctx, other.ID); err != nil {
+				return fmt.Errorf("replacing container %s of an earlier try: %w", c.Name, err)
+			}
 		}
 		err = create()
 	}
-	if err != nil {
-		return e.judge(fmt.Errorf("creating container %s: %w", c.Name, err))
+	switch {
+	case err == nil:
+		return nil
+	case errdefs.IsInvalidArgument(err) && !strings.Contains(err.Error(), "No command specified"):
+		// What the engine finds wrong with it is the operator's: limits, runtime,
+		// devices, hosts.
+		return failure.System(fmt.Errorf("creating container %s: %w", c.Name, err), "check the ECR_EXECUTOR_ settings that the message is about (docs/configuration.md)")
 	}
-	return nil
+	return e.judge(fmt.Errorf("creating container %s: %w", c.Name, err))
 }
 
 // StartContainer starts a container that runs by itself.
@@ -111,6 +129,9 @@ func (e *Engine) judgeStart(err error, c plan.Container) error {
 		strings.Contains(text, "cannot join network of a non running container"):
 		return failure.System(wrapped, "the container is gone: was it removed while the job ran (docker system prune)?")
 	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory"):
+		if c.Image.Role == "helper" {
+			return failure.System(wrapped, "ECR_EXECUTOR_HELPER_IMAGE needs a shell (sh) and git")
+		}
 		if c.Image.Role != "job" {
 			return failure.Build(wrapped, "check `command` and `entrypoint` of the service, and that its image has what they name")
 		}

@@ -5,6 +5,7 @@ package dockerops
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -35,6 +36,10 @@ type Engine struct {
 // DOCKER_CERT_PATH) names, the local one by default. It does not call the
 // engine yet: the API version is negotiated with the first request.
 func Connect(log logrus.FieldLogger) (*Engine, error) {
+	if host := os.Getenv(client.EnvOverrideHost); strings.HasPrefix(host, "ssh://") {
+		return nil, failure.System(fmt.Errorf("connecting to Docker (DOCKER_HOST=%q): ssh is not supported", host),
+			"use a socket or tcp:// with DOCKER_TLS_VERIFY, or forward the socket: ssh -L /run/engine.sock:/var/run/docker.sock HOST")
+	}
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
 		return nil, failure.System(fmt.Errorf("connecting to Docker (DOCKER_HOST=%q): %w", os.Getenv(client.EnvOverrideHost), err),

@@ -179,6 +179,12 @@ func (e *Engine) pullOnce(ctx context.Context, named reference.Named, want plan.
 	}
 	e.log.Infof("Pulling %s image %s%s%s ...", want.Role, want.Familiar(), forPlatform, upstream)
 
+	if found && cred.OfJob {
+		// Before the image is there: this process may not live to note it after.
+		if err := e.Private.Note(named.Name()); err != nil {
+			e.log.Warnf("Other jobs with pull policy if-not-present may use %s: %v", want.Familiar(), err)
+		}
+	}
 	start := time.Now()
 	stream, err := e.api.ImagePull(ctx, want.Name, opts)
 	if err != nil {
@@ -190,10 +196,5 @@ func (e *Engine) pullOnce(ctx context.Context, named reference.Named, want plan.
 		return e.judgePull(err, named, want, source)
 	}
 	progress.summarize(time.Now())
-	if found && cred.OfJob {
-		if err := e.Private.Note(named.Name()); err != nil {
-			e.log.Warnf("Other jobs with pull policy if-not-present may use %s: %v", want.Familiar(), err)
-		}
-	}
 	return nil
 }

@@ -46,6 +46,7 @@ func (c Command) Main() {
 }
 
 func (c Command) main(args []string, stdout, stderr io.Writer, codes gitlab.ExitCodes) (code int) {
+	signal.Ignore(syscall.SIGPIPE) // a runner that is gone must not end what is to be done
 	log := newLog(stdout, stderr, c.Cleanup)
 	defer func() {
 		if caught := recover(); caught != nil {
@@ -126,7 +127,6 @@ func (c Command) run(log *stageLog, args []string, envFile string) error {
 		// A runner that was killed sends nothing: its driver notices, also when it
 		// writes to the runner's closed pipe, and ends what it does. Cleanup goes
 		// on to its end.
-		signal.Ignore(syscall.SIGPIPE)
 		var cancel context.CancelCauseFunc
 		ctx, cancel = context.WithCancelCause(ctx)
 		defer cancel(nil)

@@ -3,10 +3,12 @@
 package owner
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Runner names the gitlab-runner process that this one descends from, for as
@@ -48,7 +50,11 @@ func Gone(name string) bool {
 		return false
 	}
 	now, err := read(number)
-	return os.IsNotExist(err) || (err == nil && (now.ended || now.started != started))
+	if os.IsNotExist(err) {
+		// /proc may hide the processes of others (hidepid): they can be asked for.
+		return errors.Is(syscall.Kill(number, 0), syscall.ESRCH)
+	}
+	return err == nil && (now.ended || now.started != started)
 }
 
 // cutLast cuts s in front of its last n parts.

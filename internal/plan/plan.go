@@ -198,6 +198,8 @@ func New(job gitlab.Job, s settings.Settings, registries []string) (Plan, error)
 			Aliases:  []string{"build"},
 			Resolver: resolver(s),
 			Mounts:   mounts,
+			NanoCPUs: int64(s.Cpus), // hooks and filters of the job's author run here too
+			Memory:   int64(s.Memory),
 			Silent:   true,
 			Runtime:  s.Runtime,
 			Labels:   containerLabels,

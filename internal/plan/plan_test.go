@@ -65,8 +65,8 @@ func TestContainers(t *testing.T) {
 	if !slices.Contains(p.Helper.Aliases, "build") {
 		t.Error("the job is not known as build on its network")
 	}
-	if p.Build.NanoCPUs != 1 || p.Build.Memory != 2 || p.Build.ShmSize != 3 || p.Helper.Memory != 0 {
-		t.Error("limits are for the job container alone")
+	if p.Build.NanoCPUs != 1 || p.Build.Memory != 2 || p.Build.ShmSize != 3 || p.Helper.Memory != 2 || p.Helper.NanoCPUs != 1 {
+		t.Error("limits are for the containers of job and helper")
 	}
 	if p.Network.Labels[LabelTimeout] != "90" || p.Network.Labels[LabelJob] != Key(j.Identity) {
 		t.Errorf("labels = %v", p.Network.Labels)

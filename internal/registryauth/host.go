@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/distribution/reference"
 	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/types"
 )
 
 // HostConfig is the Docker config file of a host's user, with its credential
@@ -92,7 +94,7 @@ func (h *HostConfig) Resolve(ctx context.Context, repository reference.Named) (C
 		return Credential{}, false, nil
 	}
 	source := fmt.Sprintf("docker-credential-%s (%s)", helper, h.path)
-	auth, err := file.helpers.GetCredentialsStore(key).Get(key)
+	auth, err := h.ask(ctx, file.helpers, key)
 	switch {
 	case err != nil && forThis:
 		return Credential{}, false, fmt.Errorf("asking %s for %s: %w", source, reference.Domain(repository), err)
@@ -105,4 +107,31 @@ func (h *HostConfig) Resolve(ctx context.Context, repository reference.Named) (C
 	return Credential{
 		Username: auth.Username, Password: Secret(auth.Password), IdentityToken: Secret(auth.IdentityToken), Source: source,
 	}, true, nil
+}
+
+// helperTimeout is how long a credential helper may take: it may wait for
+// somebody who is not there.
+const helperTimeout = 30 * time.Second
+
+// ask runs a credential helper through Docker's library, which cannot stop it.
+func (h *HostConfig) ask(ctx context.Context, helpers *configfile.ConfigFile, key string) (types.AuthConfig, error) {
+	type answer struct {
+		auth types.AuthConfig
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		auth, err := helpers.GetCredentialsStore(key).Get(key)
+		answers <- answer{auth, err}
+	}()
+	timeout := time.NewTimer(helperTimeout)
+	defer timeout.Stop()
+	select {
+	case a := <-answers:
+		return a.auth, a.err
+	case <-ctx.Done():
+		return types.AuthConfig{}, ctx.Err()
+	case <-timeout.C:
+		return types.AuthConfig{}, fmt.Errorf("no answer in %s", helperTimeout)
+	}
 }

@@ -39,8 +39,8 @@ type Settings struct {
 	DisableEntrypointOverwrite bool `split_words:"true" desc:"Ignore image:entrypoint of jobs."`
 
 	User            string `split_words:"true" desc:"User of the job container, over the job's and the image's own."`
-	Cpus            CPUs   `split_words:"true" desc:"Number of CPUs for the job container, such as 1.5."`
-	Memory          Bytes  `split_words:"true" desc:"Memory limit of the job container, such as 2g."`
+	Cpus            CPUs   `split_words:"true" desc:"Number of CPUs for the job container, and for the helper, such as 1.5."`
+	Memory          Bytes  `split_words:"true" desc:"Memory limit of the job container, and of the helper, such as 2g."`
 	ShmSize         Bytes  `split_words:"true" desc:"Size of /dev/shm in the job container, such as 256m."`
 	NetworkMtu      int    `split_words:"true" desc:"MTU of the job's network. Set it when the host's own is below 1500, as in many VPNs: Docker does not pass it on."`
 	Dns             List   `split_words:"true" desc:"DNS servers of the job's containers, those of a DinD sidecar included. Default: the engine's."`
@@ -77,6 +77,8 @@ type Settings struct {
 
 const remedy = "see docs/configuration.md for the names and values of all settings"
 
+const longestValue = 40
+
 // Load reads the settings from the environment of this process. A setting that
 // is unknown or malformed is an error that names it.
 func Load() (Settings, error) {
@@ -88,6 +90,9 @@ func Load() (Settings, error) {
 		var parse *envconfig.ParseError
 		if errors.As(err, &parse) {
 			err = fmt.Errorf("%s=%q: %w", parse.KeyName, parse.Value, parse.Err)
+			if len(parse.Value) > longestValue { // nobody needs all of it in every job's log
+				err = fmt.Errorf("%s: %w", parse.KeyName, parse.Err)
+			}
 		}
 		return Settings{}, failure.System(fmt.Errorf("reading the settings: %w", err), remedy)
 	}

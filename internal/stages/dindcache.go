@@ -32,6 +32,9 @@ func (s Stage) cacheUses() uses { return uses{filepath.Join(s.Settings.StateDir,
 const looked = ".looked"
 
 func (u uses) note(name string, now time.Time) error {
+	if !filepath.IsAbs(u.dir) {
+		return errors.New("no state folder")
+	}
 	if err := os.MkdirAll(u.dir, 0o700); err != nil {
 		return err
 	}

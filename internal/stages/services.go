@@ -68,7 +68,8 @@ func (s Stage) startDaemon(ctx context.Context, engine Engine, service plan.Serv
 	}
 	s.Log.Infof("Starting Docker daemon %s (%s) ...", service.Image.Familiar(), d.Security)
 	began := time.Now()
-	if len(s.Settings.Dns) == 0 {
+	// An engine elsewhere has other resolvers than this host.
+	if len(s.Settings.Dns) == 0 && !strings.HasPrefix(s.Environ["DOCKER_HOST"], "tcp://") {
 		for _, server := range resolvers(resolvConfs) {
 			d.Flags = append(d.Flags, "--dns="+server)
 		}

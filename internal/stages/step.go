@@ -2,6 +2,8 @@ package stages
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -16,7 +18,7 @@ type step[T any] struct {
 func start[T any](g *errgroup.Group, f func() (T, error)) *step[T] {
 	s := &step[T]{done: make(chan struct{})}
 	g.Go(func() error {
-		value, err := f()
+		value, err := caught(f)
 		if err != nil {
 			return err
 		}
@@ -25,6 +27,17 @@ func start[T any](g *errgroup.Group, f func() (T, error)) *step[T] {
 		return nil
 	})
 	return s
+}
+
+// caught turns a panic of f into an error: one in a goroutine would end the
+// process with an exit code that GitLab Runner does not know.
+func caught[T any](f func() (T, error)) (value T, err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("a defect of this program: %v\n%s", panicked, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 // wait returns the value of the step. ctx is that of the group.
