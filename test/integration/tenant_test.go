@@ -56,7 +56,7 @@ func TestPullThrough(t *testing.T) {
 	s := newJob(t, "app", "echo from the cache")
 	s.Job.Image.Name = "busybox:1"
 	s.Job.Services = []replay.Image{{Name: "tools/web:v1", Alias: "web"}}
-	s.set("ECR_EXECUTOR_PULL_THROUGH=docker.io="+ecr.Host()+"/hub", "ECR_EXECUTOR_HELPER_IMAGE="+ecr.Host()+"/hub/helper:v1")
+	s.set("ECR_EXECUTOR_PULL_THROUGH=docker.io="+ecr.Host()+"/hub", "ECR_EXECUTOR_HELPER_IMAGE="+tagForLocalhost(t))
 	result, log := s.play(t)
 	if result.Err == nil {
 		t.Error("the job succeeded without the images")
@@ -66,23 +66,22 @@ func TestPullThrough(t *testing.T) {
 	s = newJob(t, "app", "wget -q -O /dev/null http://tools-web/ && echo from the cache")
 	s.Job.Image.Name = "app:v1"
 	s.Job.Services = []replay.Image{{Name: "tools/web:v1"}}
-	s.set("ECR_EXECUTOR_PULL_THROUGH=docker.io=" + ecr.Host() + "/hub")
+	s.set("ECR_EXECUTOR_PULL_THROUGH=docker.io="+ecr.Host()+"/hub", "ECR_EXECUTOR_HELPER_IMAGE="+tagForLocalhost(t))
 	for _, image := range []string{"hub/library/app", "hub/tools/web"} {
 		if err := ecr.Copy(t.Context(), image[strings.LastIndex(image, "/")+1:], image); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.set("ECR_EXECUTOR_HELPER_IMAGE=" + strings.Replace(helperImage, "gitlab-ecr-executor", "localhost/gitlab-ecr-executor", 1))
-	tagForLocalhost(t)
 	expect(t, mustSucceed(t, s), "(for docker.io/library/app:v1)", "known as tools__web, tools-web", "from the cache")
 }
 
 // tagForLocalhost gives the helper image a name that is not Docker Hub's.
-func tagForLocalhost(t *testing.T) {
+func tagForLocalhost(t *testing.T) string {
 	t.Helper()
 	local := strings.Replace(helperImage, "gitlab-ecr-executor", "localhost/gitlab-ecr-executor", 1)
 	if out, err := exec.Command("docker", "tag", helperImage, local).CombinedOutput(); err != nil {
 		t.Fatalf("docker tag: %v\n%s", err, out)
 	}
 	t.Cleanup(func() { _ = exec.Command("docker", "rmi", local).Run() })
+	return local
 }
