@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"internal/ecrtest":         {},
 	"internal/failure":         {},
 	"internal/gitlab":          {},
+	"internal/gitlabtest":      {},
 	"internal/owner":           {},
 	"internal/plan":            {"internal/gitlab", "internal/settings"},
 	"internal/private":         {},
