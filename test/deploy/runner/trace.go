@@ -20,6 +20,7 @@ type trace struct {
 	held   []byte
 	offset int
 	timer  *time.Timer
+	ended  bool
 }
 
 // Write implements io.Writer.
@@ -37,6 +38,9 @@ func (t *trace) Write(data []byte) (int, error) {
 func (t *trace) tick() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.ended {
+		return
+	}
 	_ = t.patch() // the next one sends what this could not
 	t.timer.Reset(200 * time.Millisecond)
 }
@@ -44,9 +48,7 @@ func (t *trace) tick() {
 func (t *trace) flush() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.timer != nil {
-		t.timer.Stop()
-	}
+	t.ended = true
 	return t.patch()
 }
 
