@@ -3,7 +3,7 @@ PKG     := github.com/gitlab-ecr-executor/gitlab-ecr-executor
 LDFLAGS := -s -w -X $(PKG)/internal/version.Version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 
-.PHONY: help build demo test test-engines test-live check bench docs fuzz test-images clean
+.PHONY: help build demo test test-engines test-live check bench docs fuzz test-images clean test-compose e2e
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ test: build test-images ## run all tests against the Docker Engine of this machi
 test-engines: test ## the same against a current Docker Engine too (builds it; root)
 	test/engine/run $(MAKE) test
 
+test-compose: build test-images ## the tests of deploy/ with the current Docker Compose too (builds it)
+	test/compose/run go test -count=1 ./test/deploy
+
+e2e: build test-images ## jobs through the gitlab-runner that is on PATH; fails when there is none
+	go run ./test/e2e
+
 check: ## formatting, vet, staticcheck, go.mod, import rules, generated docs
 	@unformatted=$$($(TOOL) gofumpt -l cmd internal test); [ -z "$$unformatted" ] || { echo "not gofumpt'ed: $$unformatted"; exit 1; }
 	go vet ./...
@@ -30,7 +36,7 @@ check: ## formatting, vet, staticcheck, go.mod, import rules, generated docs
 	go mod tidy -diff
 	go test -count=1 ./internal/depcheck
 	go run ./internal/settings/gendoc | diff -u docs/configuration.md - || { echo "docs/configuration.md is old: make docs"; exit 1; }
-	@if command -v shellcheck >/dev/null; then shellcheck -e SC2016,SC2317 test/images/build test/images/dockerd-rootless test/images/gitlab-runner-helper test/images/iptables test/engine/run .ci/run; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -e SC2016,SC2317 test/images/build test/images/dockerd-rootless test/images/gitlab-runner-helper test/images/iptables test/engine/run test/compose/run .ci/run deploy/lib/*.sh && shellcheck -x -P deploy deploy/register deploy/register-complete; fi
 
 test-live: build ## the same against a real AWS account: see test/live/live_test.go
 	go test -count=1 -tags live -v ./test/live

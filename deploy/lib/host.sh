@@ -77,8 +77,9 @@ start() {
 last_line() { grep -v '^[[:space:]]*$' "$1" | grep -v -i 'encountered errors while bringing up' | tail -n 1; }
 
 # in_runner SCRIPT...: runs these scripts of lib/, one after the other in one
-# shell, in a container like the runner's: the server is asked from where the
-# runner will ask it, and files are written where it will read them. Standard
+# shell, in the runner's container, or in one like it while that does not run: the
+# server is asked from where the runner will ask it, and files are written where
+# it will read them. Standard
 # input goes to them; what they say after "ok: " is in $answer.
 in_runner() {
 	code=
@@ -86,8 +87,13 @@ in_runner() {
 		code="$code
 $(cat "$here/lib/$script")"
 	done
+	how='run --rm --no-deps -T --entrypoint sh runner'
+	if compose exec -T runner true </dev/null >/dev/null 2>&1; then
+		how='exec -T runner sh'
+	fi
 	log=$(mktemp)
-	answer=$(compose run --rm --no-deps -T --entrypoint sh runner -c "$code" 2>"$log") || {
+	# shellcheck disable=SC2086 # words
+	answer=$(compose $how -c "$code" 2>"$log") || {
 		why=$(printf '%s\n' "$answer" | sed -n 's/^error: //p')
 		[ -n "$why" ] || why="the runner's container: $(last_line "$log")"
 		rm -f "$log"

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlabtest"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/test/leftover"
 )
 
 const folder = "../../deploy"
@@ -42,8 +43,11 @@ func newStack(t *testing.T, file string) *stack {
 		"RUNNER_NAME=under test", "GITLAB_IMAGE="+gitlab, "GITLAB_PORT="+strconv.Itoa(s.port), "GITLAB_HEALTH_INTERVAL=1s",
 		"DOCKER_BUILDKIT=0", "COMPOSE="+compose(t))
 	t.Cleanup(func() {
-		if out, err := s.compose("down", "--volumes", "--rmi", "all", "--timeout", "5"); err != nil && !strings.Contains(out, "No such image") {
+		if out, err := s.compose("down", "--volumes", "--timeout", "5"); err != nil {
 			t.Errorf("compose down: %v\n%s", err, out)
+		}
+		if err := leftover.RemoveImage(project + ":test"); err != nil && !strings.Contains(err.Error(), "No such image") {
+			t.Error(err)
 		}
 		for _, kind := range []string{"ps -a", "volume ls", "network ls"} {
 			args := append(strings.Fields(kind), "-q", "--filter", "label=com.docker.compose.project="+project)
