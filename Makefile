@@ -1,6 +1,7 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PKG     := github.com/gitlab-ecr-executor/gitlab-ecr-executor
-LDFLAGS := -s -w -X $(PKG)/internal/version.Version=$(VERSION)
+COMMIT  := $(shell git describe --always --abbrev=40 --exclude '*' --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X $(PKG)/internal/version.Version=$(VERSION) -X $(PKG)/internal/version.Commit=$(COMMIT)
 TOOL    := go tool -modfile=tools/go.mod
 
 .PHONY: help build demo test test-engines test-live check bench docs fuzz test-images clean test-compose e2e
