@@ -113,14 +113,15 @@ func (b *Bytes) Decode(value string) error {
 	return err
 }
 
-// CPUs is a number of CPUs in billionths, the Engine API's NanoCPUs.
+// CPUs is a number of CPUs in billionths, the Engine API's NanoCPUs; 0 is no limit.
 type CPUs int64
 
 // Decode implements envconfig.Decoder.
 func (c *CPUs) Decode(value string) error {
 	cpus, err := strconv.ParseFloat(value, 64)
-	if err != nil || cpus <= 0 || cpus > 1<<16 {
-		return fmt.Errorf("not a number of CPUs: want one above 0, such as 1.5")
+	// Not by NaN's way, which is neither below nor above.
+	if err != nil || !(cpus >= 0 && cpus <= 1<<16) {
+		return fmt.Errorf("not a number of CPUs: want one such as 1.5, or 0 for no limit")
 	}
 	*c = CPUs(cpus * 1e9)
 	return nil

@@ -1,8 +1,11 @@
-// Command gendoc prints the settings reference, docs/configuration.md.
+// Command gendoc prints the settings reference, docs/configuration.md; with
+// --env, a settings file that holds every setting.
 package main
 
 import (
+	"flag"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/kelseyhightower/envconfig"
@@ -33,7 +36,13 @@ AWS_ENDPOINT_URL_ECR and so on.
 `
 
 func main() {
-	if err := envconfig.Usagef(settings.Prefix, &settings.Settings{}, os.Stdout, page); err != nil {
+	env := flag.Bool("env", false, "print a settings file in place of the reference")
+	flag.Parse()
+	write := func(out io.Writer) error { return envconfig.Usagef(settings.Prefix, &settings.Settings{}, out, page) }
+	if *env {
+		write = writeEnvFile
+	}
+	if err := write(os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "gendoc:", err)
 		os.Exit(1)
 	}
