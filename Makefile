@@ -39,7 +39,7 @@ credential-helpers: ## Amazon's docker-credential-ecr-login, static, into dist/:
 	done
 
 image: ## image of the driver on BASE (gitlab/gitlab-runner:alpine-v...@sha256:...), for this machine's engine: make dist first
-	docker build --tag $(IMAGE) --file deploy/Dockerfile --build-arg BASE=$(BASE) --build-arg TARGETARCH=$(shell go env GOARCH) \
+	docker build --tag $(IMAGE) --file deploy/Dockerfile.release --build-arg BASE=$(BASE) --build-arg TARGETARCH=$(shell go env GOARCH) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(COMMIT) $(IMAGE_ARGS) dist
 IMAGE ?= gitlab-ecr-executor:$(VERSION)
 
