@@ -59,8 +59,9 @@ e2e: build test-images ## jobs through the gitlab-runner that is on PATH; fails 
 	go run ./test/e2e
 
 check: ## formatting, vet, staticcheck, go.mod, import rules, generated docs
-	@unformatted=$$($(TOOL) gofumpt -l cmd internal test); [ -z "$$unformatted" ] || { echo "not gofumpt'ed: $$unformatted"; exit 1; }
+	@unformatted=$$($(TOOL) gofumpt -l cmd internal test tools); [ -z "$$unformatted" ] || { echo "not gofumpt'ed: $$unformatted"; exit 1; }
 	go vet ./...
+	cd tools && go vet ./...
 	$(TOOL) staticcheck ./...
 	go mod tidy -diff
 	go test -count=1 ./internal/depcheck

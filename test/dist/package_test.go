@@ -13,6 +13,29 @@ func deb(arch string) string {
 	return filepath.Join(first, "dist", "gitlab-ecr-executor_1.2.3-1_"+arch+".deb")
 }
 
+// Packages of later commits are later.
+func TestPackageVersion(t *testing.T) {
+	ordered := [][2]string{
+		{"0123abc", "0.0.0~0123abc"},
+		{"v0.1.0-rc1", "0.1.0~rc1"},
+		{"v0.1.0-rc1-2-gabc0123", "0.1.0~rc1+2.gabc0123"},
+		{"v0.1.0", "0.1.0"},
+		{"v0.1.0-dirty", "0.1.0+dirty"},
+		{"v0.1.0-9-gabc0123", "0.1.0+9.gabc0123"},
+		{"v0.1.0-10-gabc0123-dirty", "0.1.0+10.gabc0123+dirty"},
+		{"v0.2.0", "0.2.0"},
+	}
+	for i, pair := range ordered {
+		got := strings.TrimSpace(output(t, "../../deploy/package/version", pair[0]))
+		if got != pair[1] {
+			t.Errorf("%s: %s, want %s", pair[0], got, pair[1])
+		}
+		if i > 0 && pair[0] != "v0.1.0-9-gabc0123" { // only a build by hand is dirty
+			output(t, "dpkg", "--compare-versions", ordered[i-1][1], "lt", got)
+		}
+	}
+}
+
 func TestDebContents(t *testing.T) {
 	for _, arch := range []string{"amd64", "arm64"} {
 		control := output(t, "dpkg-deb", "-I", deb(arch))
@@ -31,7 +54,7 @@ func TestDebContents(t *testing.T) {
 			"./usr/share/doc/gitlab-ecr-executor/config.toml":                           "-rw-r--r--",
 			"./usr/share/doc/gitlab-ecr-executor/docs/configuration.md":                 "-rw-r--r--",
 		}
-		for _, name := range binaries(t) {
+		for _, name := range append(binaries(t), "aws-drain") {
 			want["./usr/lib/gitlab-ecr-executor/"+name] = "-rwxr-xr-x"
 		}
 		for line := range strings.Lines(contents) {
@@ -124,7 +147,7 @@ func TestRPM(t *testing.T) {
 	}
 }
 
-// systemd takes the drop-in, and the settings file as it is shipped.
+// systemd takes the units.
 func TestDropIn(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("no systemd-analyze (apt-get install systemd)")
@@ -135,7 +158,16 @@ func TestDropIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	output(t, "install", "-D", "-m", "644", "../../deploy/package/gitlab-runner.conf", filepath.Join(unit+".d", "gitlab-ecr-executor.conf"))
-	out, err := exec.Command("systemd-analyze", "verify", "--man=no", unit).CombinedOutput()
+	// The program of the other unit is not at its place here.
+	drain, err := os.ReadFile("../../deploy/aws/gitlab-ecr-executor-drain.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(folder, "gitlab-ecr-executor-drain.service")
+	if err := os.WriteFile(other, []byte(strings.Replace(string(drain), "/usr/lib/gitlab-ecr-executor/aws-drain", "/bin/true", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("systemd-analyze", "verify", "--man=no", unit, other).CombinedOutput()
 	if err != nil || strings.Contains(string(out), "gitlab-") {
 		t.Errorf("%v\n%s", err, out)
 	}
