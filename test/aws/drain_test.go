@@ -13,9 +13,9 @@ import (
 
 // host plays the metadata service of a host whose group takes it in, uses it and
 // terminates it: a question for its state each.
-func host(t *testing.T) *httptest.Server {
+func host(t *testing.T) (url string, asked *atomic.Int32) {
 	t.Helper()
-	var asked atomic.Int32
+	asked = &atomic.Int32{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := ""
 		switch {
@@ -42,7 +42,7 @@ func host(t *testing.T) *httptest.Server {
 		_, _ = w.Write([]byte(answer))
 	}))
 	t.Cleanup(server.Close)
-	return server
+	return server.URL, asked
 }
 
 // A host that is to go stops the runner first and says so after, also when the
@@ -61,11 +61,15 @@ func TestDrain(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			url, asked := host(t)
 			command := exec.Command("../../deploy/aws/drain")
 			command.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "INTERVAL=0", "no_proxy=*",
-				"AWS_EC2_METADATA_SERVICE_ENDPOINT="+host(t).URL, "AUTO_SCALING_GROUP=ci", "LIFECYCLE_HOOK=drain")
+				"AWS_EC2_METADATA_SERVICE_ENDPOINT="+url, "AUTO_SCALING_GROUP=ci", "LIFECYCLE_HOOK=drain")
 			if out, err := command.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
+			}
+			if n := asked.Load(); n != 3 {
+				t.Errorf("asked %d times: want until the group terminates the host", n)
 			}
 			got, err := os.ReadFile(calls)
 			want := "systemctl stop gitlab-runner\n" +
