@@ -1,9 +1,11 @@
 package dist
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -105,6 +107,7 @@ func TestDebInstall(t *testing.T) {
 	}
 
 	settings := filepath.Join(root, "etc/gitlab-ecr-executor/settings.env")
+	checkDoctor(t, root, settings)
 	if err := os.WriteFile(settings, []byte("ECR_EXECUTOR_LOG_LEVEL=debug\n"), 0o640); err != nil {
 		t.Fatal(err)
 	}
@@ -117,6 +120,22 @@ func TestDebInstall(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(root, gone)); err == nil {
 			t.Errorf("%s is there after purge", gone)
 		}
+	}
+}
+
+// checkDoctor runs the installed doctor with the shipped files. This host has no
+// AWS and no helper image: of what it says, only what concerns the package counts.
+func checkDoctor(t *testing.T, root, settings string) {
+	t.Helper()
+	command := exec.Command(filepath.Join(root, "usr/lib/gitlab-ecr-executor/doctor"), "--env-file", settings,
+		"--config", filepath.Join(root, "usr/share/doc/gitlab-ecr-executor/config.toml"))
+	command.Env = append(os.Environ(), "AWS_EC2_METADATA_DISABLED=true")
+	out, err := command.CombinedOutput()
+	if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+		t.Errorf("doctor: %v\n%s", err, out)
+	}
+	if line := regexp.MustCompile(`(?m)^ok +settings +all defaults`); !line.Match(out) {
+		t.Errorf("doctor: no %s in\n%s", line, out)
 	}
 }
 
