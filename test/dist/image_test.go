@@ -93,7 +93,7 @@ func TestImageBuildKit(t *testing.T) {
 	}
 	for arch, machine := range machines {
 		folder := t.TempDir()
-		output(t, "docker", "buildx", "build", "--quiet", "--platform", "linux/"+arch, "--file", "../../deploy/Dockerfile",
+		output(t, "docker", "buildx", "build", "--quiet", "--platform", "linux/"+arch, "--file", "../../deploy/Dockerfile.release",
 			"--build-arg", "BASE=scratch", "--output", "type=local,dest="+folder, filepath.Join(first, "dist"))
 		checkMachine(t, filepath.Join(folder, "usr/lib/gitlab-ecr-executor/prepare"), machine)
 		if arch == runtime.GOARCH {
