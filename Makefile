@@ -47,7 +47,7 @@ demo: build test-images ## run the examples on an ECR of its own: no AWS account
 	go run ./test/demo
 
 test: build test-images ## run all tests against the Docker Engine of this machine (or of DOCKER_HOST)
-	go test -count=1 ./...
+	go test -count=1 -p 1 ./...
 
 test-engines: test ## the same against a current Docker Engine too (builds it; root)
 	test/engine/run $(MAKE) test
