@@ -25,7 +25,7 @@ func pages(t *testing.T) map[string]string {
 		t.Fatalf("pages %q, %v", names, err)
 	}
 	texts := map[string]string{}
-	for _, name := range append(names, "../../README.md") {
+	for _, name := range append(names, "../../README.md", "../../CONTRIBUTING.md") {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
