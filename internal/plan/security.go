@@ -110,13 +110,16 @@ exec su -s /bin/sh "$user" -c 'exec "$0" "$@"' -- "$@"
 // that an earlier job could have left running, then becomes the container's
 // command: of a cache, images and build cache are wanted. Once the daemon is up
 // it would be too late: a container that restarts by itself is up as well, with
-// the next job's credentials in reach. What the containers wrote goes with them;
-// of what a job may have put into its place, only plain names are followed.
+// the next job's credentials in reach. What the containers wrote goes with them.
+// Docker keeps nothing but files and folders there: a link or a pipe is of a job
+// that was root in its sidecar, and would lead this script astray.
 const tidyScript = `data=$1
 shift
+[ ! -e "$data/image" ] || find "$data/image" ! -type d ! -type f -exec rm -f {} +
 for mount in "$data"/image/*/layerdb/mounts/*; do
   driver=${mount#"$data"/image/} driver=${driver%%/*}
   for layer in "$(cat "$mount/mount-id" 2>/dev/null)"; do
+    [ ! -L "$data/$driver" ] || continue
     case $layer in '' | *[!0-9a-f]*) ;; *) rm -rf "$data/$driver/$layer" "$data/$driver/$layer-init" ;; esac
   done
   rm -rf "$mount"

@@ -27,7 +27,7 @@ func cacheOf(project int64) []string {
 // The next job of the project finds images, but no containers and volumes.
 func TestDindCache(t *testing.T) {
 	state := t.TempDir()
-	first := newCachedJob(t, 0, state, `docker pull -q "$PRIVATE"`, `docker run -d --restart=always -v left:/x --name left "$PRIVATE" sleep 600`, "docker network create left")
+	first := newCachedJob(t, 0, state, `docker pull -q "$PRIVATE"`, `docker run -d --restart=always -v left:/x --name left "$PRIVATE" sleep 600`, "docker network create left", "touch /builds/marker")
 	mustSucceed(t, first)
 	second := newCachedJob(t, first.ProjectID, state, `echo images $(docker images -q | wc -l)`,
 		`echo left $(docker ps -aq | wc -l) $(docker volume ls -q | wc -l) $(docker network ls -q --filter name=left | wc -l)`)
@@ -48,6 +48,14 @@ func TestDindCache(t *testing.T) {
 	cancel()
 	<-done
 	holder.expectNothingLeft(t)
+
+	// What a job has put into the store leads nobody out of it.
+	if len(lines("docker", "run", "--rm", "--network", "none", "-v", cacheOf(first.ProjectID)[0]+":/v", helperImage, "sh", "-c",
+		"mkdir -p /v/image/x/layerdb && ln -s /builds /v/image/x/layerdb/mounts && mkfifo /v/image/pipe && echo planted")) != 1 {
+		t.Fatal("nothing planted")
+	}
+	planted := newCachedJob(t, first.ProjectID, state, `echo images $(docker images -q | wc -l)`, `echo sources $(ls /builds)`)
+	expect(t, mustSucceed(t, planted), "with the cache of this project", "images 1", "sources marker replay")
 
 	// A store that the daemon cannot read is thrown away.
 	breakIt := lines("docker", "run", "--rm", "--network", "none", "-v", cacheOf(first.ProjectID)[0]+":/v", helperImage,
