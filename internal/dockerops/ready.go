@@ -32,9 +32,6 @@ func (e *NotReadyError) Error() string {
 
 func (e *NotReadyError) Unwrap() error { return e.Err }
 
-// Timeout reports that the time was over: it might have become ready.
-func (e *NotReadyError) Timeout() bool { return errors.Is(e.Err, errNotInTime) }
-
 var errNotInTime = errors.New("it was not ready in time")
 
 // whileRunning calls ready, which returns when the container is ready, and ends

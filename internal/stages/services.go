@@ -2,7 +2,6 @@ package stages
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -80,8 +79,7 @@ func (s Stage) startDaemon(ctx context.Context, engine Engine, service plan.Serv
 	}
 	timeout = max(timeout, minDaemonWait)
 	version, cached, err := s.bootDaemon(ctx, engine, service, image, files, timeout)
-	var slow interface{ Timeout() bool }
-	if err != nil && cached && ctx.Err() == nil && !(errors.As(err, &slow) && slow.Timeout()) {
+	if err != nil && cached && ctx.Err() == nil {
 		s.Log.Warnf("The daemon does not start with the cache of this project: %v", err)
 		s.Log.Warn("Removing the cache and starting anew ...")
 		if err := engine.DiscardCache(ctx, service); err != nil {
@@ -122,6 +120,11 @@ func (s Stage) bootDaemon(ctx context.Context, engine Engine, service plan.Servi
 	}
 	if err := engine.StartContainer(ctx, c); err != nil {
 		return "", false, err
+	}
+	if cached {
+		// It has a store to load; and a sound cache is not to be thrown away
+		// because the host is busy. One that is not up then is broken.
+		timeout *= 2
 	}
 	version, err = engine.WaitForDaemon(ctx, c, service.Daemon, timeout)
 	return version, cached, err
