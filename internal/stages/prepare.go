@@ -51,7 +51,7 @@ func (s Stage) Prepare(ctx context.Context, engine Engine) (err error) {
 	images := map[string]*step[plan.LocalImage]{}
 	ensure := func(image plan.Image) *step[plan.LocalImage] {
 		// What two containers run is pulled once.
-		key := fmt.Sprint(image.Name, image.Platform, image.Policies)
+		key := fmt.Sprint(image.Name, image.Platform, image.Policies, image.Verify)
 		if images[key] == nil {
 			images[key] = start(all, func() (plan.LocalImage, error) { return engine.EnsureImage(ctx, image, access.all) })
 		}
