@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	dockerconfig "github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/types"
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 )
 
 // token is an entry of ours.
@@ -330,146 +326,4 @@ func TestRecordHoldsNoSecret(t *testing.T) {
 	if got := parse(t, record); len(got) != 2 || got["r.example"] == nil || got[dockerHubKey] == nil {
 		t.Errorf("record: %s", record)
 	}
-}
-
-// TestOthersReadTheFile reads what Inject wrote as the tools in a job do.
-func TestOthersReadTheFile(t *testing.T) {
-	config, record := inject(t, nil, nil, map[string]Credential{
-		ecrHost:           token("1"),
-		"r.example:5000":  token("2:with:colons"),
-		"r.example/group": {Username: "group", Password: "3"},
-		"docker.io":       {Username: "hub", Password: "4"},
-		"i.example":       {Username: "0000", IdentityToken: "identity"},
-	}, "/root/.docker/cli-plugins")
-	config, _ = inject(t, config, record, map[string]Credential{ecrHost: token("renewed")})
-
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("DOCKER_CONFIG", dir)
-	t.Setenv("HOME", dir)
-	t.Setenv("DOCKER_AUTH_CONFIG", "") // the docker command reads it too
-
-	want := map[string]authn.AuthConfig{ // by image
-		ecrHost + "/app:1":     {Username: "AWS", Password: "renewed"},
-		"r.example:5000/app":   {Username: "AWS", Password: "2:with:colons"},
-		"r.example/group":      {Username: "group", Password: "3"},
-		"alpine":               {Username: "hub", Password: "4"},
-		"i.example/app":        {Username: "0000", IdentityToken: "identity"},
-		"other.example/app":    {},
-		"r.example:5001/group": {},
-	}
-	for image, cred := range want {
-		ref, err := name.ParseReference(image)
-		if err != nil {
-			t.Fatal(err)
-		}
-		authenticator, err := authn.DefaultKeychain.Resolve(ref.Context())
-		if err != nil {
-			t.Fatalf("go-containerregistry: %v", err)
-		}
-		got, err := authenticator.Authorization()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got.Auth = "" // user and password once more
-		if *got != cred {
-			t.Errorf("go-containerregistry, %s: %+v, want %+v", image, *got, cred)
-		}
-	}
-
-	file, err := dockerconfig.Load(dir)
-	if err != nil {
-		t.Fatalf("docker: %v", err)
-	}
-	if !reflect.DeepEqual(file.CLIPluginsExtraDirs, []string{"/root/.docker/cli-plugins"}) {
-		t.Errorf("docker: plugins in %q", file.CLIPluginsExtraDirs)
-	}
-	for host, image := range map[string]string{ecrHost: ecrHost + "/app:1", "r.example:5000": "r.example:5000/app", "docker.io": "alpine", "i.example": "i.example/app", "other.example": "other.example/app"} {
-		got, err := file.GetAuthConfig(host)
-		if err != nil {
-			t.Fatalf("docker: %v", err)
-		}
-		if cred := want[image]; got.Username != cred.Username || got.Password != cred.Password || got.IdentityToken != cred.IdentityToken {
-			t.Errorf("docker, %s: %+v, want %+v", host, got, cred)
-		}
-	}
-}
-
-func FuzzInject(f *testing.F) {
-	f.Add([]byte(nil), []byte(nil), "r.example", "AWS", "token")
-	f.Add([]byte(`{"auths": {"r.example": {"auth": "am9iOnA="}}, "credsStore": "x"}`), []byte(`{}`), "r.example", "AWS", "token")
-	f.Add([]byte(`{"Auths": {"https://r.example/v1/": {}}, "x": [1e999, "<\u2028"]}`), []byte(`{"r.example": "00"}`), "docker.io", "", "")
-	f.Add([]byte(`{"auths": null, "auths": {"b.example": 1}}`), []byte(`{"b.example": "", "docker.io": "x"}`), "b.example", "u:v", "p\x00")
-	f.Fuzz(func(t *testing.T, current, record []byte, key, user, password string) {
-		key = strings.ToValidUTF8(key, "?") // a host, a key of JSON or both
-		entries := map[string]Credential{
-			key:         {Username: user, Password: Secret(password)},
-			"b.example": token("b"),
-		}
-		config, newRecord, err := Inject(current, record, entries, []string{"/plugins"})
-		if err != nil {
-			if config != nil || newRecord != nil {
-				t.Fatalf("with the error came %s, %s", config, newRecord)
-			}
-			return
-		}
-		before, after := rawObject(t, current), rawObject(t, config)
-		var authsBefore, authsAfter map[string]json.RawMessage
-		for member, value := range before {
-			if strings.EqualFold(member, "auths") {
-				authsBefore, authsAfter = rawObject(t, value), rawObject(t, after[member])
-			} else if !sameJSON(t, value, after[member]) {
-				t.Errorf("%s was %s, is %s", member, value, after[member])
-			}
-		}
-		var known map[string]string
-		_ = json.Unmarshal(record, &known)
-		for host, entry := range authsBefore {
-			// Only what the record has a digest for may be ours.
-			if _, ours := known[host]; !ours && !sameJSON(t, entry, authsAfter[host]) {
-				t.Errorf("the job's entry for %s was %s, is %s", host, entry, authsAfter[host])
-			}
-			if authsAfter[host] == nil {
-				t.Errorf("the entry for %s is gone", host)
-			}
-		}
-		// A file that Docker could read stays one.
-		if _, err := dockerconfig.LoadFromReader(bytes.NewReader(current)); err == nil {
-			if _, err := dockerconfig.LoadFromReader(bytes.NewReader(config)); err != nil {
-				t.Errorf("docker reads %q but not %q: %v", current, config, err)
-			}
-		}
-		again, recordAgain, err := Inject(config, newRecord, entries, []string{"/plugins"})
-		if err != nil || !bytes.Equal(again, config) || !bytes.Equal(recordAgain, newRecord) {
-			t.Errorf("a second time: %v\n%s\n%s\nthe first time:\n%s\n%s", err, again, recordAgain, config, newRecord)
-		}
-	})
-}
-
-// rawObject parses an object; of nothing it is empty.
-func rawObject(t *testing.T, data []byte) map[string]json.RawMessage {
-	t.Helper()
-	var members map[string]json.RawMessage
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(data, &members); err != nil {
-		t.Fatalf("%v in %q", err, data)
-	}
-	return members
-}
-
-// sameJSON reports whether a and b differ in spacing at most.
-func sameJSON(t *testing.T, a, b json.RawMessage) bool {
-	t.Helper()
-	var compactA, compactB bytes.Buffer
-	if err := json.Compact(&compactA, a); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Compact(&compactB, b); err != nil {
-		return false
-	}
-	return bytes.Equal(compactA.Bytes(), compactB.Bytes())
 }
