@@ -73,7 +73,8 @@ func TestForgedClaimsGetNothingFromTheCache(t *testing.T) {
 			t.Errorf("with a forged token: %q, %v", password, err)
 		}
 	}
-	time.Sleep(2 * time.Second) // a token that leaked, in another job
+	// A token that leaked, in another job: it has expired by STS's own clock.
+	time.Sleep(2 * time.Second)
 	password, err := newSubject(server, dir, withIDToken(Job{ID: 3, ProjectID: 8, ProjectPath: "g/b"}, idToken)).password(t, server.Host()+"/team/app")
 	if err == nil || password != "" || !strings.Contains(err.Error(), "ExpiredToken") {
 		t.Errorf("with an expired token: %q, %v", password, err)

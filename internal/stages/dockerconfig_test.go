@@ -100,23 +100,22 @@ func TestConfigIsRenewed(t *testing.T) {
 }
 
 func TestRenewalNeverFailsAJob(t *testing.T) {
-	s, log := newStage(t, newRegistries(), "ECR_DIND=true", "WHERE="+ecrHost)
-	fake := newFakeEngine()
-	fake.files[configFile] = []byte("not JSON")
-	told := make(chan struct{})
-	script := func(io.Writer, io.Writer) error { <-told; return nil }
-	go func() {
-		for fake.count("ReadFile") < 2 {
-			time.Sleep(time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		s, log := newStage(t, newRegistries(), "ECR_DIND=true", "WHERE="+ecrHost)
+		fake := newFakeEngine()
+		fake.files[configFile] = []byte("not JSON")
+		script := func(io.Writer, io.Writer) error {
+			time.Sleep(5 * retryRenewal) // of the fake clock
+			return nil
 		}
-		close(told)
-	}()
-	if err := s.Run(t.Context(), scriptEngine{fake, script}, "/dev/null", "step_script"); err != nil {
-		t.Error(err)
-	}
-	if string(fake.files[configFile]) != "not JSON" {
-		t.Errorf("the job's file became %q; log:\n%s", fake.files[configFile], log)
-	}
+		if err := s.Run(t.Context(), scriptEngine{fake, script}, "/dev/null", "step_script"); err != nil {
+			t.Error(err)
+		}
+		// Once at the start, then at the pace of failures: never in a hurry.
+		if n := fake.count("ReadFile"); n < 4 || n > 14 || string(fake.files[configFile]) != "not JSON" {
+			t.Errorf("%d reads, the job's file became %q; log:\n%s", n, fake.files[configFile], log)
+		}
+	})
 }
 
 func TestHints(t *testing.T) {
