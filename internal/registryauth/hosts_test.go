@@ -88,7 +88,8 @@ func TestHostsOfLargeText(t *testing.T) {
 		text := strings.Repeat(piece, size/len(piece))
 		start := time.Now()
 		Hosts(text)
-		if took := time.Since(start); took > 2*time.Second {
+		// Hundredths of a second; what grows with the square takes minutes.
+		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("%s: %v", name, took)
 		}
 	}

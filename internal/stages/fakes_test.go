@@ -132,7 +132,9 @@ func (e *fakeEngine) ReadFile(_ context.Context, _ plan.Container, name string) 
 }
 
 func (e *fakeEngine) WaitForService(_ context.Context, s plan.Service, _ plan.LocalImage, helper plan.Container, _ time.Duration) error {
-	if !e.started[helper.Name] || !e.started[s.Name] {
+	started := false
+	e.locked(func() { started = e.started[helper.Name] && e.started[s.Name] })
+	if !started {
 		return fmt.Errorf("waiting for %s before it and the helper were started", s.Name)
 	}
 	return e.call("WaitForService", s.Name)
