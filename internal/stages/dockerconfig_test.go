@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/failure"
+	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/gitlab"
 	"github.com/gitlab-ecr-executor/gitlab-ecr-executor/internal/plan"
 )
 
@@ -179,5 +180,26 @@ func TestCachesAreBounded(t *testing.T) {
 	}
 	if err := s.trimCaches(t.Context(), engine, now.Add(trimEvery+time.Minute)); err != nil || engine.count("Caches") != 2 {
 		t.Errorf("the sizes were not looked at later (%v)", err)
+	}
+}
+
+// A defect in the renewal costs the renewal, not the script.
+func TestRenewalThatPanics(t *testing.T) {
+	s, log := newStage(t, newRegistries(), "ECR_DIND=true", "WHERE="+ecrHost)
+	fake := newFakeEngine()
+	registries := s.Registries
+	calls := 0
+	s.Registries = func(job gitlab.Job) Registries {
+		if calls++; calls > 1 { // the first is for the plan
+			panic("no such map")
+		}
+		return registries(job)
+	}
+	script := func(io.Writer, io.Writer) error { return nil }
+	if err := s.Run(t.Context(), scriptEngine{fake, script}, "/dev/null", "build_script"); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "not renewed: a defect of this program: no such map") {
+		t.Errorf("log:\n%s", log)
 	}
 }

@@ -53,7 +53,12 @@ func (s Stage) Run(ctx context.Context, engine ScriptRunner, scriptFile, stage s
 func (s Stage) runWithClient(ctx context.Context, engine ScriptRunner, job gitlab.Job, p plan.Plan, script []byte) error {
 	renewCtx, stop := context.WithCancel(ctx)
 	var renewal sync.WaitGroup
-	renewal.Go(func() { s.keepConfigFresh(renewCtx, engine, job, p) })
+	renewal.Go(func() {
+		keep := func() (none, error) { s.keepConfigFresh(renewCtx, engine, job, p); return none{}, nil }
+		if _, err := caught(keep); err != nil {
+			s.Log.Warnf("The registry credentials of the job are not renewed: %v", err)
+		}
+	})
 	var watch clientWatch
 	err := engine.RunInContainer(ctx, p.Build, script, watch.through(s.Stdout), watch.through(s.Stderr))
 	stop()
