@@ -118,10 +118,11 @@ shift
 [ ! -e "$data/image" ] || find "$data/image" ! -type d ! -type f -exec rm -f {} +
 for mount in "$data"/image/*/layerdb/mounts/*; do
   driver=${mount#"$data"/image/} driver=${driver%%/*}
-  for layer in "$(cat "$mount/mount-id" 2>/dev/null)"; do
-    [ ! -L "$data/$driver" ] || continue
-    case $layer in '' | *[!0-9a-f]*) ;; *) rm -rf "$data/$driver/$layer" "$data/$driver/$layer-init" ;; esac
-  done
+  layer=$(cat "$mount/mount-id" 2>/dev/null)
+  case $layer in
+  '' | *[!0-9a-f]*) ;;
+  *) [ -L "$data/$driver" ] || rm -rf "$data/$driver/$layer" "$data/$driver/$layer-init" ;;
+  esac
   rm -rf "$mount"
 done
 rm -rf "$data/containers" "$data/swarm" "$data/plugins" "$data/network" "$data/volumes"
